@@ -1,0 +1,2 @@
+//! Benchmarks against a real etcd.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A configuration in, a running member and its handle out.

@@ -1,0 +1,1 @@
+//! Plain HTTP beside gRPC: health, version, metrics.

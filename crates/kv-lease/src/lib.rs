@@ -1,0 +1,1 @@
+//! Leases: grant, attach, renew, and what has expired at a given time.

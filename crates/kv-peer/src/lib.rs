@@ -1,0 +1,1 @@
+//! Raft messages and snapshots between members, over gRPC.

@@ -1,0 +1,1 @@
+//! The wire types and services, generated from proto/.

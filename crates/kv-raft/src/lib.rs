@@ -1,0 +1,1 @@
+//! Consensus on openraft: log store, state machine adapter, snapshots, membership.

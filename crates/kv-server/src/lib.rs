@@ -1,0 +1,1 @@
+//! The async shell of a member: propose and await, linearizable reads, leases, watches.

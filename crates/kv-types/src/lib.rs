@@ -1,0 +1,15 @@
+//! The words every other part speaks in: identifiers, revisions, key ranges and limits.
+//!
+//! Nothing here knows a wire format, does I/O or is asynchronous.
+
+mod ids;
+mod key_range;
+mod limits;
+mod log_id;
+mod revision;
+
+pub use ids::{ClusterId, LeaseId, MemberId, RequestId, WatchId};
+pub use key_range::{KeyRange, RangeEnd};
+pub use limits::Limits;
+pub use log_id::{LogId, LogIndex, Term};
+pub use revision::{Revision, RowRevision, Version};

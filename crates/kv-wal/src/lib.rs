@@ -1,0 +1,1 @@
+//! The write-ahead log: records in segments, group commit, recovery.

@@ -1,0 +1,1 @@
+//! Watchers: synced and unsynced, batches, progress, cancellation.

@@ -1,0 +1,2 @@
+//! Project automation: check, test, bench.
+fn main() {}
