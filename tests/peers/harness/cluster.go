@@ -1,0 +1,101 @@
+package harness
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+const readyMax = 60 * time.Second
+
+// Member is one server of a cluster.
+type Member struct {
+	// Name is the member's --name.
+	Name string
+	// ClientURL is where clients reach it.
+	ClientURL string
+	// PeerURL is where the other members reach it.
+	PeerURL string
+	// DataDir holds what it stores.
+	DataDir string
+
+	arguments []string
+	process   *Process
+}
+
+// Cluster is a set of members that know each other.
+type Cluster struct {
+	// Members in the order of their names: m0, m1, …
+	Members []*Member
+}
+
+// StartCluster starts a fresh cluster of KVD_BIN processes with extra flags and waits until every member serves.
+func StartCluster(t testing.TB, memberCount int, flags ...string) *Cluster {
+	t.Helper()
+	cluster := &Cluster{}
+	var peers []string
+	for index := range memberCount {
+		member := &Member{
+			Name:      fmt.Sprintf("m%d", index),
+			ClientURL: fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
+			PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
+			DataDir:   t.TempDir() + "/data",
+		}
+		peers = append(peers, member.Name+"="+member.PeerURL)
+		cluster.Members = append(cluster.Members, member)
+	}
+	for _, member := range cluster.Members {
+		member.arguments = append([]string{
+			"--name", member.Name,
+			"--data-dir", member.DataDir,
+			"--listen-client-urls", member.ClientURL,
+			"--advertise-client-urls", member.ClientURL,
+			"--listen-peer-urls", member.PeerURL,
+			"--initial-advertise-peer-urls", member.PeerURL,
+			"--initial-cluster", strings.Join(peers, ","),
+		}, flags...)
+		member.start(t)
+	}
+	for _, member := range cluster.Members {
+		member.waitUntilReady(t)
+	}
+	return cluster
+}
+
+// ClientURLs returns the client URL of every member.
+func (c *Cluster) ClientURLs() []string {
+	var urls []string
+	for _, member := range c.Members {
+		urls = append(urls, member.ClientURL)
+	}
+	return urls
+}
+
+// Kill ends the member with SIGKILL.
+func (m *Member) Kill() {
+	m.process.Kill()
+}
+
+// Stopped says whether the member's process is gone.
+func (m *Member) Stopped() bool {
+	return m.process.Ended()
+}
+
+// Restart starts a member again that was killed, on its own data, and waits until it serves.
+func (m *Member) Restart(t testing.TB) {
+	t.Helper()
+	m.start(t)
+	m.waitUntilReady(t)
+}
+
+func (m *Member) start(t testing.TB) {
+	t.Helper()
+	m.process = StartProcess(t, m.Name, exec.Command(Tool(t, "KVD_BIN"), m.arguments...))
+}
+
+func (m *Member) waitUntilReady(t testing.TB) {
+	t.Helper()
+	m.process.WaitForOutput(t, "ready to serve client requests", readyMax)
+}

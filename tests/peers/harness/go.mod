@@ -1,0 +1,3 @@
+module kvd.test/peers/harness
+
+go 1.26.0
