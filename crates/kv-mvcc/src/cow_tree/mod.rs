@@ -1,0 +1,267 @@
+//! An ordered map whose clones are free and do not change: a copy-on-write B+tree.
+//!
+//! Nodes are shared by reference counts. A change copies the nodes on its path that a clone still holds, and
+//! works in place on those that none holds, so a writer without readers pays no more than in a plain B-tree.
+//! Every subtree knows how many entries it has and what they weigh, so that the weight of an interval costs
+//! two descents.
+
+mod change;
+mod iter;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Borrow;
+use std::ops::Bound;
+use std::sync::Arc;
+
+pub(crate) use iter::Range;
+use node::{Child, Inner, Node};
+
+/// What a value counts for in the sums of a [`CowTree`].
+pub(crate) trait Weight {
+    /// The value's weight, in whatever unit the tree is used for. It changes only through `&mut self`.
+    fn weight(&self) -> u64;
+}
+
+impl<V: Weight> Weight for Arc<V> {
+    fn weight(&self) -> u64 {
+        V::weight(self)
+    }
+}
+
+/// Entries of a tree or an interval, and what they weigh together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// How many entries there are.
+    pub(crate) entries: usize,
+    /// The sum of their weights.
+    pub(crate) weight: u64,
+}
+
+impl Sums {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            weight: self.weight + other.weight,
+        }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            entries: self.entries - other.entries,
+            weight: self.weight - other.weight,
+        }
+    }
+}
+
+/// An ordered map with O(1) clones; see the module's description.
+#[derive(Clone, Debug)]
+pub(crate) struct CowTree<K, V> {
+    root: Arc<Node<K, V>>,
+    // Invariant: equal to the sums over the entries below `root`.
+    sums: Sums,
+}
+
+impl<K, V> Default for CowTree<K, V> {
+    fn default() -> Self {
+        Self {
+            root: Arc::default(),
+            sums: Sums::default(),
+        }
+    }
+}
+
+impl<K, V> CowTree<K, V> {
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sums.entries
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sums.entries == 0
+    }
+
+    /// What all entries weigh together.
+    pub(crate) fn weight(&self) -> u64 {
+        self.sums.weight
+    }
+}
+
+impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
+    /// The value of `key`.
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let mut node = &self.root;
+        loop {
+            match &**node {
+                Node::Inner(inner) => node = &inner.children[inner.child_of(key)].node,
+                Node::Leaf(leaf) => return leaf.find(key).ok().map(|at| &leaf.values[at]),
+            }
+        }
+    }
+
+    /// The entry with the smallest key.
+    pub(crate) fn first(&self) -> Option<(&K, &V)> {
+        self.iter().next()
+    }
+
+    /// The entry with the largest key.
+    pub(crate) fn last(&self) -> Option<(&K, &V)> {
+        let mut node = &self.root;
+        loop {
+            match &**node {
+                Node::Inner(inner) => node = &inner.children.last()?.node,
+                Node::Leaf(leaf) => return leaf.keys.last().zip(leaf.values.last()),
+            }
+        }
+    }
+
+    /// The entry with the largest key that is not above `key`.
+    pub(crate) fn floor<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let mut node = &self.root;
+        // The subtree just left of the path: where the answer is if the path's leaf has none.
+        let mut left = None;
+        loop {
+            match &**node {
+                Node::Inner(inner) => {
+                    let at = inner.child_of(key);
+                    if at > 0 {
+                        left = Some(&inner.children[at - 1].node);
+                    }
+                    node = &inner.children[at].node;
+                }
+                Node::Leaf(leaf) => {
+                    let end = leaf.keys.partition_point(|other| other.borrow() <= key);
+                    if end > 0 {
+                        return Some((&leaf.keys[end - 1], &leaf.values[end - 1]));
+                    }
+                    break;
+                }
+            }
+        }
+        let mut node = left?;
+        loop {
+            match &**node {
+                Node::Inner(inner) => node = &inner.children.last()?.node,
+                Node::Leaf(leaf) => return leaf.keys.last().zip(leaf.values.last()),
+            }
+        }
+    }
+
+    /// Entries and weight of an interval, in O(log n). Zero if the interval is turned around.
+    pub(crate) fn sums<Q: Ord + ?Sized>(&self, bounds: (Bound<&Q>, Bound<&Q>)) -> Sums
+    where
+        K: Borrow<Q>,
+    {
+        let before = match bounds.0 {
+            Bound::Unbounded => Sums::default(),
+            Bound::Included(key) => self.sums_below(|other| other < key),
+            Bound::Excluded(key) => self.sums_below(|other| other <= key),
+        };
+        let until = match bounds.1 {
+            Bound::Unbounded => self.sums,
+            Bound::Included(key) => self.sums_below(|other| other <= key),
+            Bound::Excluded(key) => self.sums_below(|other| other < key),
+        };
+        if until.entries <= before.entries {
+            Sums::default()
+        } else {
+            until.minus(before)
+        }
+    }
+
+    /// The sums over the entries whose keys are `below` a point.
+    fn sums_below<Q: ?Sized>(&self, below: impl Fn(&Q) -> bool) -> Sums
+    where
+        K: Borrow<Q>,
+    {
+        let mut sums = Sums::default();
+        let mut node = &self.root;
+        loop {
+            match &**node {
+                Node::Inner(inner) => {
+                    let at = inner.separators.partition_point(|key| below(key.borrow()));
+                    sums = inner.children[..at]
+                        .iter()
+                        .fold(sums, |sums, child| sums.plus(child.sums));
+                    node = &inner.children[at].node;
+                }
+                Node::Leaf(leaf) => {
+                    let at = leaf.keys.partition_point(|key| below(key.borrow()));
+                    let weight = leaf.values[..at].iter().map(Weight::weight).sum();
+                    return sums.plus(Sums { entries: at, weight });
+                }
+            }
+        }
+    }
+
+    /// All entries in the order of keys.
+    pub(crate) fn iter(&self) -> Range<'_, K, V> {
+        Range::new(&self.root, Bound::<&K>::Unbounded, self.len())
+    }
+
+    /// The entries of an interval in the order of keys; none if the interval is turned around.
+    pub(crate) fn range<Q: Ord + ?Sized>(&self, bounds: (Bound<&Q>, Bound<&Q>)) -> Range<'_, K, V>
+    where
+        K: Borrow<Q>,
+    {
+        Range::new(&self.root, bounds.0, self.sums(bounds).entries)
+    }
+
+    /// Gives `key` a value and returns the one it had. An old key stays in place of an equal new one.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let (old, split) = change::insert(&mut self.root, &mut self.sums, key, value, change::Edge::Right);
+        if let Some(split) = split {
+            let left = Child {
+                node: std::mem::take(&mut self.root),
+                sums: self.sums,
+            };
+            self.sums = left.sums.plus(split.right.sums);
+            self.root = Arc::new(Node::Inner(Inner::of_two(left, split)));
+        }
+        old
+    }
+
+    /// Changes the value of `key` in place, if there is one, and returns what `change` returns.
+    pub(crate) fn update<Q, R>(&mut self, key: &Q, change: impl FnOnce(&mut V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        change::update(&mut self.root, &mut self.sums, key, change)
+    }
+
+    /// Removes `key` and returns its value.
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let old = change::remove(&mut self.root, &mut self.sums, key)?;
+        if self.root.len() == 0 {
+            self.root = Arc::default();
+        }
+        while let Node::Inner(inner) = &*self.root
+            && let [only] = &inner.children[..]
+        {
+            self.root = Arc::clone(&only.node);
+        }
+        Some(old)
+    }
+}
+
+impl<K: Ord + Clone, V: Clone + Weight> FromIterator<(K, V)> for CowTree<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut tree = Self::default();
+        for (key, value) in entries {
+            tree.insert(key, value);
+        }
+        tree
+    }
+}
