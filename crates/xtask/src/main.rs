@@ -1,2 +1,101 @@
-//! Project automation: check, test, bench.
-fn main() {}
+//! Project automation. `cargo xtask help` lists what there is.
+
+mod peers;
+mod run;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::run::{Suite, cargo};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  check          formatting, lints, docs, layout rules, and dependency rules if cargo-deny is installed
+  test           all tests: Rust's, then real clients and servers against target/release/kvd;
+                 without Go or Python it runs the rest and names what it skipped (with CI=true that fails)
+  test rust      Rust's tests alone
+  test peers     the tests with real peers alone
+  bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
+  ci             check, then test: what CI runs
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<()> {
+    match words {
+        ["check"] => check(),
+        ["test"] => test(true, true),
+        ["test", "rust"] => test(true, false),
+        ["test", "peers"] => test(false, true),
+        ["bench", rest @ ..] => bench(rest),
+        ["ci"] => check().and_then(|()| test(true, true)),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => bail!("unknown command {words:?}\n\n{HELP}"),
+    }
+}
+
+fn check() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    run::command("cargo")
+        .args(["doc", "--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
+    tidy::check()?;
+    if run::succeeds("cargo", &["deny", "--version"]) {
+        cargo(&["deny", "check"])?;
+    } else {
+        println!("skipped: cargo deny (not installed)");
+    }
+    Ok(())
+}
+
+fn test(rust: bool, with_peers: bool) -> Result<()> {
+    cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
+    let mut suite = Suite::default();
+    if rust {
+        suite.step("Rust", || cargo(&["test", "--workspace", "--quiet"]));
+    }
+    if with_peers {
+        peers::run(&mut suite);
+    }
+    suite.finish()
+}
+
+fn bench(args: &[&str]) -> Result<()> {
+    cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "kvd",
+        "--package",
+        "kv-benches",
+    ])?;
+    peers::build_etcd()?;
+    run::command("target/release/kv-benches")
+        .args(args.iter().copied())
+        .run()
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use kv_backend::{Backend, Batch};
+use kv_mvcc::{CheckpointPlan, Fill, View};
+use kv_types::LogId;
+
+use crate::error::MachineError;
+use crate::machine::Machine;
+use crate::{records, snapshot};
+
+/// Everything a member has applied up to one log entry, on its way into the backend.
+///
+/// Made by [`Machine::plan_checkpoint`], which is short; written by [`Checkpoint::write`] without the machine;
+/// then handed back to [`Machine::finish_checkpoint`]. The log may be purged up to [`Checkpoint::applied`] only
+/// after the last step.
+pub struct Checkpoint {
+    pub(crate) plan: CheckpointPlan,
+    pub(crate) view: View,
+    pub(crate) applied: Option<LogId>,
+    pub(crate) state: Vec<u8>,
+    /// Leases changed since the last completed checkpoint, with their time to live unless they ended.
+    pub(crate) leases: Vec<(kv_types::LeaseId, Option<i64>)>,
+    pub(crate) header: snapshot::Header,
+    backend: Arc<dyn Backend>,
+}
+
+impl Checkpoint {
+    /// The last entry whose effects are in it.
+    pub fn applied(&self) -> Option<LogId> {
+        self.applied
+    }
+
+    /// Writes it and makes it durable. Blocks may go ahead in flushes of their own, so that none is large; the
+    /// last flush makes all of it count at once.
+    ///
+    /// # Errors
+    /// [`MachineError::Backend`]: the state on disk is still the previous checkpoint or already this one; the
+    /// checkpoint must not be finished, and a later one repeats what it holds. Others mean damage.
+    pub fn write(&mut self) -> Result<(), MachineError> {
+        let mut batch = loop {
+            let mut batch = Batch::new();
+            match self.plan.fill(&mut batch)? {
+                Fill::Last => break batch,
+                Fill::Partial => {
+                    self.backend.write(batch)?;
+                    self.backend.flush()?;
+                }
+            }
+        };
+        for (id, ttl) in &self.leases {
+            records::put_lease(&mut batch, *id, *ttl);
+        }
+        records::put_state(&mut batch, self.state.clone());
+        self.backend.write(batch)?;
+        self.backend.flush()?;
+        Ok(())
+    }
+}
+
+impl Machine {
+    /// Gathers what a checkpoint of the present state has to write.
+    pub fn plan_checkpoint(&mut self) -> Checkpoint {
+        let leases: Vec<_> =
+            self.lessor.dirty().map(|id| (id, self.lessor.ttl(id))).collect();
+        Checkpoint {
+            plan: self.store.plan_checkpoint(),
+            view: self.store.view(),
+            applied: self.applied,
+            state: records::encode_state(self.applied, &self.cluster),
+            leases,
+            header: snapshot::Header::of(self),
+            backend: Arc::clone(&self.backend),
+        }
+    }
+
+    /// Takes note that a checkpoint has been written: what it holds need not stay in memory.
+    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) {
+        let Checkpoint { plan, leases, .. } = checkpoint;
+        self.lessor.clean(leases.iter().map(|(id, ttl)| (*id, *ttl)));
+        self.store.finish_checkpoint(plan);
+    }
+
+    /// Makes the backend accept writes again after a failed one.
+    ///
+    /// # Errors
+    /// `OpenError` while the cause stands.
+    pub fn reopen_backend(&self) -> Result<(), kv_backend::OpenError> {
+        self.backend.reopen()
+    }
+}
+

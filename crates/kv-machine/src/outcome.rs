@@ -1,0 +1,53 @@
+use kv_mvcc::{CompactError, DeleteResult, PutResult, TxnResult, WriteError};
+use kv_types::{LeaseId, RequestId, Revision};
+use thiserror::Error;
+
+/// What became of a command, for whoever waits for it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Of a put.
+    Put(Result<PutResult, WriteError>),
+    /// Of a deletion.
+    Delete(Result<DeleteResult, WriteError>),
+    /// Of a transaction.
+    Txn(Result<TxnResult, WriteError>),
+    /// Of a compaction.
+    Compact(Result<(), CompactError>),
+    /// Of a grant.
+    LeaseGrant(Result<(), LeaseCommandError>),
+    /// Of a revocation.
+    LeaseRevoke(Result<(), LeaseCommandError>),
+    /// A member has published itself.
+    Published,
+}
+
+/// A lease command was refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum LeaseCommandError {
+    /// A lease with this ID exists.
+    #[error("lease already exists")]
+    Exists,
+    /// There is no such lease.
+    #[error("lease not found")]
+    NotFound,
+}
+
+/// What applying entries brought about, beside the changed state.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// What became of each proposal, in order.
+    pub outcomes: Vec<(RequestId, Outcome)>,
+    /// What happened to leases, in order.
+    pub leases: Vec<LeaseEffect>,
+    /// The last compaction among them.
+    pub compacted: Option<Revision>,
+}
+
+/// What happened to a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseEffect {
+    /// It was granted with this time to live in seconds.
+    Granted(LeaseId, i64),
+    /// It ended.
+    Revoked(LeaseId),
+}

@@ -1,0 +1,149 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kv_machine::Proposal;
+use kv_types::RequestId;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::RequestError;
+
+/// Most bytes of proposals that wait to be taken into the log. Above it, requests are refused: the log does
+/// not keep up, and a longer queue would only make every answer late.
+const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A payload is closed once it is this long, so that one log entry stays cheap to copy and resend.
+const PAYLOAD_BYTES: usize = 256 * 1024;
+
+/// Proposals of this member that wait to be packed into a log entry.
+#[derive(Debug, Default)]
+pub(crate) struct ProposalQueue {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    packs: Vec<Pack>,
+    bytes: usize,
+}
+
+/// Proposals packed into the payload of one log entry.
+#[derive(Debug)]
+pub(crate) struct Pack {
+    /// The payload.
+    buffer: Vec<u8>,
+    /// Who waits for its outcomes.
+    pub(crate) ids: Vec<RequestId>,
+    /// When the oldest came.
+    pub(crate) since: Instant,
+}
+
+impl Pack {
+    fn new() -> Self {
+        Self { buffer: Vec::new(), ids: Vec::new(), since: Instant::now() }
+    }
+
+    /// Splits into payload and who waits for it.
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<RequestId>) {
+        (self.buffer.into(), self.ids)
+    }
+
+    /// Whether everyone who waits has given up after `timeout`.
+    pub(crate) fn is_stale(&self, timeout: Duration) -> bool {
+        self.since.elapsed() > timeout
+    }
+}
+
+impl ProposalQueue {
+    /// Queues a proposal of at most `bytes_max` bytes.
+    pub(crate) fn push(&self, proposal: &Proposal, bytes_max: usize) -> Result<(), RequestError> {
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.bytes >= WAITING_BYTES_MAX {
+                return Err(RequestError::TooManyRequests);
+            }
+            if waiting.packs.last().is_none_or(|pack| pack.buffer.len() >= PAYLOAD_BYTES) {
+                waiting.packs.push(Pack::new());
+            }
+            let pack = waiting.packs.last_mut().expect("pushed above if it was missing");
+            let start = pack.buffer.len();
+            proposal.encode(&mut pack.buffer);
+            let length = pack.buffer.len() - start;
+            if length > bytes_max {
+                pack.buffer.truncate(start);
+                return Err(RequestError::TooLarge);
+            }
+            pack.ids.push(proposal.id);
+            waiting.bytes += length;
+        }
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits for proposals and takes all of them, oldest first.
+    pub(crate) async fn take(&self) -> Vec<Pack> {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut waiting = self.waiting.lock();
+                waiting.bytes = 0;
+                let packs = std::mem::take(&mut waiting.packs);
+                if packs.iter().any(|pack| !pack.ids.is_empty()) {
+                    return packs.into_iter().filter(|pack| !pack.ids.is_empty()).collect();
+                }
+            }
+            arrived.await;
+        }
+    }
+}
+
+/// Shared between those who propose and the task that feeds the log.
+pub(crate) type SharedQueue = Arc<ProposalQueue>;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kv_machine::Command;
+    use kv_mvcc::{PutLease, PutRequest, PutValue};
+
+    use super::*;
+
+    fn put(id: u64, value_bytes: usize) -> Proposal {
+        let value = PutValue::New(Bytes::from(vec![7; value_bytes]));
+        let request = PutRequest { key: "k".into(), value, lease: PutLease::Set(None), prev_kv: false };
+        Proposal { id: RequestId::new(id), command: Command::Put(request) }
+    }
+
+    #[tokio::test]
+    async fn waiting_proposals_are_packed_in_order() {
+        let queue = ProposalQueue::default();
+        for id in 0..3 {
+            queue.push(&put(id, 200 * 1024), usize::MAX).unwrap();
+        }
+        let packs = queue.take().await;
+        let ids: Vec<Vec<u64>> =
+            packs.iter().map(|pack| pack.ids.iter().map(|id| id.get()).collect()).collect();
+        assert_eq!(ids, [vec![0, 1], vec![2]]);
+        let (payload, _) = packs.into_iter().next().unwrap().into_parts();
+        assert_eq!(Proposal::decode_all(&payload).unwrap(), [put(0, 200 * 1024), put(1, 200 * 1024)]);
+    }
+
+    #[tokio::test]
+    async fn too_large_and_too_many_are_refused() {
+        let queue = ProposalQueue::default();
+        assert_eq!(queue.push(&put(1, 2000), 1000), Err(RequestError::TooLarge));
+        let mut accepted = 0;
+        let refusal = loop {
+            match queue.push(&put(accepted, 1024 * 1024), usize::MAX) {
+                Ok(()) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((refusal, accepted), (RequestError::TooManyRequests, 32));
+        assert_eq!(queue.take().await.len(), 32);
+        assert_eq!(queue.push(&put(99, 1), usize::MAX), Ok(()));
+    }
+}

@@ -1,0 +1,106 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kv_machine::Outcome;
+use kv_types::{MemberId, RequestId};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::RequestError;
+
+/// What a waiter is told.
+pub(crate) type Answer = Result<Outcome, RequestError>;
+
+/// Who waits for which proposal to be applied on this member.
+///
+/// Bounded by the number of requests in flight: a waiter leaves when its request ends, in whatever way.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    by_request: Mutex<HashMap<RequestId, oneshot::Sender<Answer>>>,
+}
+
+impl Waiters {
+    pub(crate) fn register(&self, id: RequestId) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let before = self.by_request.lock().insert(id, sender);
+        debug_assert!(before.is_none(), "request IDs are unique");
+        receiver
+    }
+
+    /// Tells everyone who waits on this member; most of the outcomes of a follower have nobody.
+    pub(crate) fn complete_all(&self, outcomes: Vec<(RequestId, Outcome)>) {
+        let mut by_request = self.by_request.lock();
+        if by_request.is_empty() {
+            return;
+        }
+        for (id, outcome) in outcomes {
+            if let Some(waiter) = by_request.remove(&id) {
+                // The request may have ended meanwhile.
+                let _ = waiter.send(Ok(outcome));
+            }
+        }
+    }
+
+    /// Ends the wait for proposals that are known not to have been made.
+    pub(crate) fn fail_all(&self, ids: &[RequestId], error: &RequestError) {
+        let mut by_request = self.by_request.lock();
+        for id in ids {
+            if let Some(waiter) = by_request.remove(id) {
+                let _ = waiter.send(Err(error.clone()));
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self, id: RequestId) {
+        self.by_request.lock().remove(&id);
+    }
+}
+
+/// Makes IDs that no other member makes, and this one not again after a restart: two bytes of the member's ID,
+/// then a counter that starts at the milliseconds since 1970, shifted so that it runs ahead of them by less
+/// than 256 each.
+#[derive(Debug)]
+pub(crate) struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    pub(crate) fn new(member: MemberId, now: SystemTime) -> Self {
+        let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let start = (millis << 8) & 0x0000_ffff_ffff_ffff;
+        Self(AtomicU64::new(member.get() << 48 | start))
+    }
+
+    pub(crate) fn next(&self) -> RequestId {
+        RequestId::new(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ids_differ_among_members_and_across_restarts() {
+        let at = |member, millis| {
+            RequestIds::new(MemberId::new(member), UNIX_EPOCH + Duration::from_millis(millis)).next()
+        };
+        assert_ne!(at(1, 1000), at(2, 1000));
+        assert!(at(1, 1000).get() + 255 < at(1, 1001).get());
+    }
+
+    #[tokio::test]
+    async fn outcomes_reach_those_who_wait_and_no_others() {
+        let waiters = Waiters::default();
+        let [first, second] = [RequestId::new(1), RequestId::new(2)];
+        let waiting = waiters.register(first);
+        waiters.complete_all(vec![(second, Outcome::Published), (first, Outcome::Published)]);
+        assert!(matches!(waiting.await, Ok(Ok(Outcome::Published))));
+
+        let waiting = waiters.register(second);
+        waiters.fail_all(&[second], &RequestError::NoLeader);
+        assert_eq!(waiting.await.unwrap().unwrap_err(), RequestError::NoLeader);
+        assert!(waiters.by_request.lock().is_empty());
+    }
+}
