@@ -4,6 +4,12 @@ use thiserror::Error;
 /// A row could not be read. Whoever sees this must not guess the answer.
 #[derive(Clone, Debug, Error)]
 pub enum ReadError {
+    /// The backend failed to read.
+    #[error("read rows: {reason}")]
+    Backend {
+        /// What it reported.
+        reason: String,
+    },
     /// What is stored is not what was written.
     #[error("stored rows are damaged: {reason}")]
     Damaged {

@@ -95,11 +95,19 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
     where
         K: Borrow<Q>,
     {
+        self.get_entry(key).map(|(_, value)| value)
+    }
+
+    /// The value of `key`, with the tree's own key.
+    pub(crate) fn get_entry<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
         let mut node = &self.root;
         loop {
             match &**node {
                 Node::Inner(inner) => node = &inner.children[inner.child_of(key)].node,
-                Node::Leaf(leaf) => return leaf.find(key).ok().map(|at| &leaf.values[at]),
+                Node::Leaf(leaf) => return leaf.find(key).ok().map(|at| (&leaf.keys[at], &leaf.values[at])),
             }
         }
     }
