@@ -2,6 +2,7 @@
 //!
 //! Pure and synchronous: no clock, no task, no randomness; Raft and the meaning of leases are not known here.
 
+mod block;
 mod cow_tree;
 mod error;
 mod lease_book;
