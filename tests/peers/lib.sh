@@ -39,13 +39,14 @@ build_tools() {
         name=${pair%%=*}
         package=${pair#*=}
         stamp=$out/bin/.$name.stamp
-        want=$({ cat "$module/go.mod" "$module/go.sum"; go version; echo "$package"; } | cksum)
+        want=$({ cat "$module/go.mod" "$module/go.sum"; go version; echo "$package ${LDFLAGS:-}"; } | cksum)
         if [ -x "$out/bin/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
             continue
         fi
         echo "building $name"
         rm -f "$stamp"
-        (cd "$module" && CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -o "$out/bin/$name" "$package")
+        (cd "$module" && CGO_ENABLED=0 nice go build -trimpath -buildvcs=false \
+            -ldflags "-s -w ${LDFLAGS:-}" -o "$out/bin/$name" "$package")
         echo "$want" >"$stamp"
     done
 }

@@ -57,6 +57,9 @@ func StartCluster(t testing.TB, memberCount int, flags ...string) *Cluster {
 			"--initial-cluster", strings.Join(peers, ","),
 		}, flags...)
 		member.start(t)
+		// One clean-up for each member, also for one that is restarted: what a test starts later, such as a client
+		// of the cluster, ends before the cluster does.
+		t.Cleanup(func() { member.process.finish(t) })
 	}
 	for _, member := range cluster.Members {
 		member.waitUntilReady(t)
@@ -92,7 +95,7 @@ func (m *Member) Restart(t testing.TB) {
 
 func (m *Member) start(t testing.TB) {
 	t.Helper()
-	m.process = StartProcess(t, m.Name, exec.Command(Tool(t, "KVD_BIN"), m.arguments...))
+	m.process = start(t, m.Name, exec.Command(Tool(t, "KVD_BIN"), m.arguments...))
 }
 
 func (m *Member) waitUntilReady(t testing.TB) {

@@ -24,6 +24,13 @@ type Process struct {
 // StartProcess starts a command and ends it with the test. If the test fails, the end of its output is shown.
 func StartProcess(t testing.TB, name string, command *exec.Cmd) *Process {
 	t.Helper()
+	process := start(t, name, command)
+	t.Cleanup(func() { process.finish(t) })
+	return process
+}
+
+func start(t testing.TB, name string, command *exec.Cmd) *Process {
+	t.Helper()
 	output := &outputLog{}
 	command.Stdout = output
 	command.Stderr = output
@@ -37,30 +44,23 @@ func StartProcess(t testing.TB, name string, command *exec.Cmd) *Process {
 		_ = command.Wait()
 		close(process.ended)
 	}()
-	t.Cleanup(func() {
-		if took := process.Terminate(); took > terminateMax {
-			t.Errorf("%s did not end within %s of SIGTERM", name, terminateMax)
-		}
-		if t.Failed() {
-			t.Logf("last output of %s:\n%s", name, output.tail(60))
-		}
-	})
 	return process
 }
 
 const terminateMax = 15 * time.Second
 
-// Terminate sends SIGTERM, then SIGKILL to a process that has not ended in time, and returns how long it took.
-func (p *Process) Terminate() time.Duration {
-	start := time.Now()
+// finish ends the process as an operator would, by SIGTERM.
+func (p *Process) finish(t testing.TB) {
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
-		return time.Since(start)
 	case <-time.After(terminateMax):
+		t.Errorf("%s did not end within %s of SIGTERM", p.name, terminateMax)
+		p.Kill()
 	}
-	p.Kill()
-	return time.Since(start)
+	if t.Failed() {
+		t.Logf("last output of %s:\n%s", p.name, p.output.tail(60))
+	}
 }
 
 // Kill sends SIGKILL and waits for the end.
