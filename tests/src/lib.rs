@@ -1,1 +1,17 @@
-//! Tests of running members.
+//! Starts, kills and restarts real members, and drives them with many writers at once.
+//!
+//! The server is the program in `KVD_BIN`, or `target/release/kvd`.
+
+mod cluster;
+mod history;
+mod ports;
+mod process;
+mod random;
+mod writers;
+
+pub use cluster::{Cluster, Member};
+pub use history::{Found, check_acknowledged, read_all};
+pub use ports::free_ports;
+pub use process::{Output, Process, server_binary};
+pub use random::Random;
+pub use writers::{Acknowledged, Writers};

@@ -1,0 +1,3 @@
+//! Tests of running members: one module per area.
+
+mod durability;

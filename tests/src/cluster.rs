@@ -1,0 +1,189 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kv_proto::etcdserverpb::StatusRequest;
+use kv_proto::etcdserverpb::kv_client::KvClient;
+use kv_proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{Process, free_ports, server_binary};
+
+/// How long a member may take to say that it serves.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One member: its place, its flags, and its process while it runs.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Where clients reach it.
+    pub client_url: String,
+    /// Its data directory.
+    pub data_dir: PathBuf,
+    args: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Member {
+    /// Starts it, without waiting.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        self.process = Some(Process::start(&server_binary()?, &self.args)?);
+        Ok(())
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// If it does not, or was not started.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.process()?.ready(READY_TIMEOUT).await
+    }
+
+    /// Ends it with SIGKILL.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process()?.kill().await?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process
+            .as_mut()
+            .with_context(|| format!("{} does not run", self.name))
+    }
+
+    /// A connection made on first use, and again after the member was away.
+    ///
+    /// # Errors
+    /// If the URL is none.
+    pub fn channel(&self) -> Result<Channel> {
+        let endpoint = Endpoint::from_shared(self.client_url.clone())?;
+        Ok(endpoint
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_nodelay(true)
+            .connect_lazy())
+    }
+
+    /// A client for keys.
+    ///
+    /// # Errors
+    /// As [`Member::channel`].
+    pub fn kv(&self) -> Result<KvClient<Channel>> {
+        Ok(KvClient::new(self.channel()?))
+    }
+
+    /// Whether it says that it leads.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn is_leader(&self) -> Result<bool> {
+        let status = MaintenanceClient::new(self.channel()?)
+            .status(StatusRequest {})
+            .await?
+            .into_inner();
+        Ok(status
+            .header
+            .is_some_and(|header| header.member_id == status.leader))
+    }
+}
+
+/// Members that make a cluster together, with their data in a directory that goes with them.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The members.
+    pub members: Vec<Member>,
+    _data: TempDir,
+}
+
+impl Cluster {
+    /// Prepares `size` members (at most five) with `extra` flags for each; none is started yet.
+    ///
+    /// # Errors
+    /// If there is no room for data.
+    pub fn new(size: usize, extra: &[&str]) -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let ports = free_ports::<10>();
+        let peer_url = |index: usize| format!("http://127.0.0.1:{}", ports[index]);
+        let initial: Vec<String> = (0..size)
+            .map(|index| format!("m{index}={}", peer_url(index)))
+            .collect();
+        let members = (0..size).map(|index| {
+            let name = format!("m{index}");
+            let client_url = format!("http://127.0.0.1:{}", ports[5 + index]);
+            let data_dir = data.path().join(&name);
+            let mut args = vec![
+                format!("--name={name}"),
+                format!("--data-dir={}", data_dir.display()),
+                format!("--listen-client-urls={client_url}"),
+                format!("--advertise-client-urls={client_url}"),
+                format!("--listen-peer-urls={}", peer_url(index)),
+                format!("--initial-advertise-peer-urls={}", peer_url(index)),
+                format!("--initial-cluster={}", initial.join(",")),
+            ];
+            args.extend(extra.iter().map(ToString::to_string));
+            Member {
+                name,
+                client_url,
+                data_dir,
+                args,
+                process: None,
+            }
+        });
+        Ok(Self {
+            members: members.collect(),
+            _data: data,
+        })
+    }
+
+    /// Prepares members, starts them, and waits until all serve.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub async fn started(size: usize) -> Result<Self> {
+        let mut cluster = Self::new(size, &[])?;
+        cluster.start_all().await?;
+        Ok(cluster)
+    }
+
+    /// Starts all members and waits until they serve.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub async fn start_all(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            member.start()?;
+        }
+        for member in &mut self.members {
+            member.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// The index of the member that leads, waiting for one if need be.
+    ///
+    /// # Errors
+    /// If none leads for 15 seconds.
+    pub async fn leader(&self) -> Result<usize> {
+        for _ in 0..300 {
+            for (index, member) in self.members.iter().enumerate() {
+                if member.process.is_some() && member.is_leader().await.unwrap_or(false) {
+                    return Ok(index);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("no leader for 15 seconds")
+    }
+}
