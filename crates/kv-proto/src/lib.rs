@@ -4,7 +4,13 @@
 
 mod packages {
     #![allow(missing_docs, reason = "generated; proto/ says what needs saying")]
-    #![allow(clippy::all, reason = "generated")]
+    #![allow(
+        unreachable_pub,
+        clippy::all,
+        clippy::missing_errors_doc,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )]
 
     include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }

@@ -1,0 +1,209 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kv_proto::etcdserverpb as etcd;
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::retry::{ATTEMPTS_MAX, PAUSE, Repeat, Verdict, judge, root_cause};
+use crate::{ClientError, KeepAlive, Options, Watch};
+
+/// Flow control windows: lists can be hundreds of megabytes long.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// The next deadline of a call that has none.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A handle on a cluster; clones share its connections. Connections are made when they are first needed.
+#[derive(Clone, Debug)]
+pub struct Client {
+    members: Arc<Members>,
+    request_timeout: Option<Duration>,
+    dial_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Members {
+    list: Vec<(String, Channel)>,
+    next: AtomicUsize,
+}
+
+impl Client {
+    /// Prepares connections to the endpoints. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ClientError::NoEndpoints`], [`ClientError::Endpoint`].
+    pub fn new(options: &Options) -> Result<Self, ClientError> {
+        let list = options
+            .endpoints
+            .iter()
+            .map(|endpoint| Ok((endpoint.clone(), open(endpoint, options)?)))
+            .collect::<Result<Vec<_>, ClientError>>()?;
+        if list.is_empty() {
+            return Err(ClientError::NoEndpoints);
+        }
+        Ok(Self {
+            members: Arc::new(Members {
+                list,
+                next: AtomicUsize::new(0),
+            }),
+            request_timeout: options.request_timeout,
+            dial_timeout: options.dial_timeout,
+        })
+    }
+
+    /// The endpoints as they were given.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.members.list.iter().map(|(endpoint, _)| &endpoint[..])
+    }
+
+    /// A connection to the next endpoint in turn, for the generated stubs.
+    pub fn channel(&self) -> Channel {
+        let list = &self.members.list;
+        list[self.members.next.fetch_add(1, Ordering::Relaxed) % list.len()]
+            .1
+            .clone()
+    }
+
+    async fn call<Q: Clone, A>(
+        &self,
+        repeat: Repeat,
+        request: Q,
+        send: impl AsyncFn(Channel, Q) -> Result<Response<A>, Status>,
+    ) -> Result<A, ClientError> {
+        let started = Instant::now();
+        let deadline = started + self.request_timeout.unwrap_or(NO_DEADLINE);
+        let give_up_connecting = started + self.request_timeout.unwrap_or(self.dial_timeout);
+        let endpoints = self.members.list.len();
+        let mut attempt = 0;
+        let mut last = None;
+        loop {
+            let Ok(result) = timeout_at(deadline, send(self.channel(), request.clone())).await else {
+                return Err(ClientError::DeadlineExceeded { last });
+            };
+            let status = match result {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => status,
+            };
+            attempt += 1;
+            match judge(&status, repeat, endpoints) {
+                Verdict::NotSent if Instant::now() < give_up_connecting => {}
+                Verdict::Again if attempt < ATTEMPTS_MAX => {}
+                _ => return Err(status.into()),
+            }
+            last = Some(root_cause(&status));
+            if attempt % (endpoints / 2 + 1) == 0 && timeout_at(deadline, sleep(PAUSE)).await.is_err() {
+                return Err(ClientError::DeadlineExceeded { last });
+            }
+        }
+    }
+}
+
+fn open(endpoint: &str, options: &Options) -> Result<Channel, ClientError> {
+    let fail = |reason: &str| ClientError::Endpoint {
+        endpoint: endpoint.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let url = match endpoint.split_once("://") {
+        None => format!("http://{endpoint}"),
+        Some(("http", _)) => endpoint.to_owned(),
+        Some(("https", _)) => return Err(fail("https needs TLS, which this client does not speak")),
+        Some(_) => return Err(fail("scheme must be http")),
+    };
+    let channel = Endpoint::from_shared(url)
+        .map_err(|error| fail(&error.to_string()))?
+        .connect_timeout(options.dial_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(options.keepalive_time)
+        .keep_alive_timeout(options.keepalive_timeout)
+        .keep_alive_while_idle(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .connect_lazy();
+    Ok(channel)
+}
+
+/// Unary calls: `repeat name(request type, response type) of stub`.
+macro_rules! calls {
+    ($($(#[$doc:meta])* $repeat:ident $stub:ident::$client:ident $name:ident($request:ident) -> $response:ident;)*) => {
+        /// Each call tries the endpoints in turn. A read is sent again while a server answers "unavailable"; a write
+        /// only as long as it has not left the client.
+        impl Client {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+                pub async fn $name(&self, request: etcd::$request) -> Result<etcd::$response, ClientError> {
+                    self.call(Repeat::$repeat, request, async |channel, request| {
+                        etcd::$stub::$client::new(channel)
+                            .max_decoding_message_size(usize::MAX)
+                            .$name(request)
+                            .await
+                    })
+                    .await
+                }
+            )*
+        }
+    };
+}
+
+calls! {
+    /// Reads an interval of keys.
+    Harmless kv_client::KvClient range(RangeRequest) -> RangeResponse;
+    /// Gives a key a value.
+    Harmful kv_client::KvClient put(PutRequest) -> PutResponse;
+    /// Deletes an interval of keys.
+    Harmful kv_client::KvClient delete_range(DeleteRangeRequest) -> DeleteRangeResponse;
+    /// Runs a transaction.
+    Harmful kv_client::KvClient txn(TxnRequest) -> TxnResponse;
+    /// Forgets history.
+    Harmful kv_client::KvClient compact(CompactionRequest) -> CompactionResponse;
+    /// Creates a lease.
+    Harmless lease_client::LeaseClient lease_grant(LeaseGrantRequest) -> LeaseGrantResponse;
+    /// Ends a lease and deletes its keys.
+    Harmless lease_client::LeaseClient lease_revoke(LeaseRevokeRequest) -> LeaseRevokeResponse;
+    /// Tells what is left of a lease.
+    Harmless lease_client::LeaseClient lease_time_to_live(LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse;
+    /// Lists the leases.
+    Harmless lease_client::LeaseClient lease_leases(LeaseLeasesRequest) -> LeaseLeasesResponse;
+    /// Lists the members.
+    Harmless cluster_client::ClusterClient member_list(MemberListRequest) -> MemberListResponse;
+    /// Tells the state of the member asked.
+    Harmless maintenance_client::MaintenanceClient status(StatusRequest) -> StatusResponse;
+    /// Hashes the history the member asked has.
+    Harmless maintenance_client::MaintenanceClient hash_kv(HashKvRequest) -> HashKvResponse;
+    /// Reads, raises or clears alarms.
+    Harmful maintenance_client::MaintenanceClient alarm(AlarmRequest) -> AlarmResponse;
+}
+
+impl Client {
+    /// Opens a watch stream on the next endpoint in turn.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn watch(&self) -> Result<Watch, ClientError> {
+        self.open_stream(Watch::open).await
+    }
+
+    /// Opens a stream that keeps leases alive, on the next endpoint in turn.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn lease_keep_alive(&self) -> Result<KeepAlive, ClientError> {
+        self.open_stream(KeepAlive::open).await
+    }
+
+    /// Opening a stream carries no request yet, so it may always be tried again.
+    async fn open_stream<S>(
+        &self,
+        open: impl AsyncFn(Channel) -> Result<S, Status>,
+    ) -> Result<S, ClientError> {
+        self.call(Repeat::Harmless, (), async |channel, ()| {
+            open(channel).await.map(Response::new)
+        })
+        .await
+    }
+}

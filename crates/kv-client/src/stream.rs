@@ -1,0 +1,106 @@
+use kv_proto::etcdserverpb as etcd;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+
+use crate::ClientError;
+
+/// Requests that wait to be sent on one stream.
+const QUEUE: usize = 16;
+
+/// A watch stream: any number of watchers on one member. Dropping it cancels them all.
+#[derive(Debug)]
+pub struct Watch {
+    requests: mpsc::Sender<etcd::WatchRequest>,
+    responses: Streaming<etcd::WatchResponse>,
+}
+
+impl Watch {
+    pub(crate) async fn open(channel: Channel) -> Result<Self, Status> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let responses = etcd::watch_client::WatchClient::new(channel)
+            .max_decoding_message_size(usize::MAX)
+            .watch(Request::new(ReceiverStream::new(queue)))
+            .await?
+            .into_inner();
+        Ok(Self { requests, responses })
+    }
+
+    /// Creates a watcher; the response marked `created` carries its ID.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn create(&self, request: etcd::WatchCreateRequest) -> Result<(), ClientError> {
+        self.send(etcd::watch_request::RequestUnion::CreateRequest(request))
+            .await
+    }
+
+    /// Cancels a watcher.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn cancel(&self, watch_id: i64) -> Result<(), ClientError> {
+        self.send(etcd::watch_request::RequestUnion::CancelRequest(
+            etcd::WatchCancelRequest { watch_id },
+        ))
+        .await
+    }
+
+    /// Asks how far the stream has come. There is no answer while a watcher lags.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn request_progress(&self) -> Result<(), ClientError> {
+        self.send(etcd::watch_request::RequestUnion::ProgressRequest(
+            etcd::WatchProgressRequest {},
+        ))
+        .await
+    }
+
+    async fn send(&self, union: etcd::watch_request::RequestUnion) -> Result<(), ClientError> {
+        let request = etcd::WatchRequest {
+            request_union: Some(union),
+        };
+        self.requests.send(request).await.map_err(|_| ClientError::Closed)
+    }
+
+    /// The next response; `None` when the server has ended the stream. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`]: the stream is over.
+    pub async fn next(&mut self) -> Result<Option<etcd::WatchResponse>, ClientError> {
+        Ok(self.responses.message().await?)
+    }
+}
+
+/// A stream that keeps leases alive.
+#[derive(Debug)]
+pub struct KeepAlive {
+    requests: mpsc::Sender<etcd::LeaseKeepAliveRequest>,
+    responses: Streaming<etcd::LeaseKeepAliveResponse>,
+}
+
+impl KeepAlive {
+    pub(crate) async fn open(channel: Channel) -> Result<Self, Status> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let responses = etcd::lease_client::LeaseClient::new(channel)
+            .lease_keep_alive(Request::new(ReceiverStream::new(queue)))
+            .await?
+            .into_inner();
+        Ok(Self { requests, responses })
+    }
+
+    /// Renews a lease and waits for the answer; its TTL is 0 if there is no such lease.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`], [`ClientError::Status`].
+    pub async fn renew(&mut self, id: i64) -> Result<etcd::LeaseKeepAliveResponse, ClientError> {
+        let request = etcd::LeaseKeepAliveRequest { id };
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| ClientError::Closed)?;
+        self.responses.message().await?.ok_or(ClientError::Closed)
+    }
+}
