@@ -40,6 +40,11 @@ impl Row {
         }
     }
 
+    /// Whether the change is a put in a life of its key that began at the same revision.
+    pub fn is_creation(&self) -> bool {
+        !self.tombstone && self.create_revision == self.revision.main
+    }
+
     /// The key and value as a range answers them.
     pub fn key_value(&self) -> KeyValue {
         KeyValue {
