@@ -7,7 +7,7 @@ use super::values::{Values, ValuesBuilder};
 use crate::Row;
 
 /// Collects rows into a block.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct BlockBuilder {
     shape: ShapeBuilder,
     last: Option<RowRevision>,

@@ -41,7 +41,7 @@
 //! | varint | bytes of the two other parts as stored |
 //! | … | bitmap of dead rows, the first row in the lowest bit of the first byte; absent if none is dead |
 //!
-//! Whatever the bytes, reading them gives what was written or [`Damaged`].
+//! Whatever the bytes, reading them gives what was written or an error that names the block.
 
 mod builder;
 mod chunk;
@@ -56,12 +56,11 @@ mod tests;
 mod values;
 mod varint;
 
-pub(crate) use builder::{BlockBuilder, EncodedBlock};
+pub(crate) use builder::BlockBuilder;
 pub(crate) use chunk::{decode_chunk, encode_chunk};
-pub(crate) use damaged::Damaged;
 pub(crate) use id::BlockId;
 pub(crate) use info::InfoRecord;
-pub(crate) use keys::{KeyRow, Keys};
+pub(crate) use keys::Keys;
 pub(crate) use part::PartKind;
 pub(crate) use shape::{BLOCK_BYTES_MAX, Block, row_bytes};
 pub(crate) use values::Values;

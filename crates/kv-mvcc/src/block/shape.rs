@@ -1,7 +1,7 @@
 use kv_types::{Revision, RowRevision};
 
-use super::BlockId;
-use super::damaged::Malformed;
+use super::damaged::{Damaged, Malformed};
+use super::{BlockId, PartKind};
 
 /// Most bytes, see [`row_bytes`], that several rows make together in one block: the size of each then fits
 /// 16 bits. A row that is larger has a block of its own.
@@ -78,13 +78,22 @@ impl Block {
             .map_or(self.raw_bytes, |size| u64::from(*size))
     }
 
+    /// Checks that a part that was read for this block has a row for each of its rows.
+    pub(crate) fn check_rows(&self, rows: usize, part: PartKind) -> Result<(), Damaged> {
+        if rows == self.rows() {
+            Ok(())
+        } else {
+            Err(Malformed("has another number of rows").of(self.id, part))
+        }
+    }
+
     fn sub(&self, row: usize) -> u32 {
         self.subs.get(row).copied().unwrap_or(0)
     }
 }
 
 /// Collects what a [`Block`] is made of.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct ShapeBuilder {
     first: Option<RowRevision>,
     mains: Vec<u32>,

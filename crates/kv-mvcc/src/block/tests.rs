@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kv_types::{LeaseId, Revision, RowRevision, Version};
 use proptest::prelude::*;
 
+use super::builder::EncodedBlock;
 use super::damaged::Damaged;
 use super::*;
 use crate::Row;

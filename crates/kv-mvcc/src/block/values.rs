@@ -68,7 +68,7 @@ impl Values {
 }
 
 /// Collects the body of a values part.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct ValuesBuilder {
     lengths: Vec<u8>,
     ends: Vec<usize>,
