@@ -49,7 +49,8 @@ use block_info::BlockInfo;
 pub(crate) use checkpoint::CheckpointPlan;
 pub use checkpoint::{Fill, Finished};
 pub(crate) use source::Caching;
-pub(crate) use view::{RowsSizes, RowsView};
+pub use view::RowsSizes;
+pub(crate) use view::RowsView;
 pub(crate) use writer::{Rows, RowsOptions};
 
 /// Rows in memory. Their weight is the memory they take.

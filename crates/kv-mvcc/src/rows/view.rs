@@ -44,13 +44,13 @@ pub(crate) struct RowsView {
 
 /// How much there is of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RowsSizes {
+pub struct RowsSizes {
     /// About what the live rows take in the backend, in bytes.
-    pub(crate) live_bytes: u64,
+    pub live_bytes: u64,
     /// How many blocks there are.
-    pub(crate) blocks: usize,
+    pub blocks: usize,
     /// Memory of the rows that are not in blocks yet, in bytes.
-    pub(crate) recent_bytes: u64,
+    pub recent_bytes: u64,
 }
 
 /// Where a live row is.
