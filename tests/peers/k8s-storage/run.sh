@@ -8,8 +8,8 @@ need_go
 need_server
 
 copy=$out/k8s-apiserver
-if [ "$(cat "$copy.version" 2>/dev/null)" != "$version" ]; then
-    source=$(cd "$out" && go mod download -json "k8s.io/apiserver@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+if [ ! -d "$copy" ] || [ "$(cat "$copy.version" 2>/dev/null)" != "$version" ]; then
+    source=$(cd "$out" && go mod download -json "k8s.io/apiserver@$version" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p')
     [ -d "$source" ] || fail "cannot get k8s.io/apiserver $version"
     rm -rf "$copy"
     cp -R "$source" "$copy"
