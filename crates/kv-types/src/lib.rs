@@ -2,12 +2,14 @@
 //!
 //! Nothing here knows a wire format, does I/O or is asynchronous.
 
+mod histogram;
 mod ids;
 mod key_range;
 mod limits;
 mod log_id;
 mod revision;
 
+pub use histogram::{Histogram, HistogramSnapshot};
 pub use ids::{ClusterId, LeaseId, MemberId, RequestId, WatchId};
 pub use key_range::{KeyRange, RangeEnd};
 pub use limits::Limits;
