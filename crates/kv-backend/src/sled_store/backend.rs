@@ -138,6 +138,9 @@ impl SledBackend {
             // After a later flush, then.
             return Ok(());
         }
+        // Opening, sled starts the `sync` command, twice, which waits for all that is dirty on any disk. Done before,
+        // readers need not wait for it.
+        rustix::fs::sync();
         let mut stopped = self.readers.stop();
         drop(stopped.take());
         drop(std::mem::replace(&mut writer.engine, Engine::Closed));

@@ -19,7 +19,9 @@ const LEAF_FANOUT: usize = 4;
 /// Values come compressed; this pays for keys and small values only.
 const ZSTD_LEVEL: i32 = 1;
 /// Flushes in which sled may move objects to smaller offsets before it must come to rest.
-const SETTLE_ROUNDS_MAX: usize = 16;
+const SETTLE_ROUNDS_MAX: usize = 64;
+/// Slots freed by a flush become known to be free some flushes later, and may then give cause to move more.
+const CALM_ROUNDS: usize = 8;
 /// How long a database just closed may stay locked: its background thread, or a child process between fork and
 /// exec, may hold the lock a moment longer.
 const LOCKED_MAX: Duration = Duration::from_secs(2);
@@ -77,8 +79,14 @@ pub(super) fn apply<'a>(
 /// Flushes until there is nothing left to flush, so that dropping a handle will do nothing. `false` if sled keeps
 /// finding something to move.
 pub(super) fn settle(db: &Db) -> io::Result<bool> {
+    let mut calm = 0;
     for _ in 0..SETTLE_ROUNDS_MAX {
-        if db.flush()?.objects_flushed == 0 {
+        calm = if db.flush()?.objects_flushed == 0 {
+            calm + 1
+        } else {
+            0
+        };
+        if calm == CALM_ROUNDS {
             return Ok(true);
         }
     }
