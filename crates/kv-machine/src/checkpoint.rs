@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kv_backend::{Backend, Batch};
-use kv_mvcc::{CheckpointPlan, Fill, View};
+use kv_mvcc::{CheckpointPlan, Fill, Finished, View};
 use kv_types::LogId;
 
 use crate::error::MachineError;
@@ -58,34 +58,30 @@ impl Checkpoint {
 }
 
 impl Machine {
-    /// Gathers what a checkpoint of the present state has to write.
-    pub fn plan_checkpoint(&mut self) -> Checkpoint {
-        let leases: Vec<_> =
-            self.lessor.dirty().map(|id| (id, self.lessor.ttl(id))).collect();
-        Checkpoint {
-            plan: self.store.plan_checkpoint(),
+    /// Gathers what a checkpoint of the present state has to write. After a failed one the backend is made to
+    /// accept writes again first, which is not short then.
+    ///
+    /// # Errors
+    /// [`MachineError::Open`] while the cause of that failure stands.
+    pub fn plan_checkpoint(&mut self) -> Result<Checkpoint, MachineError> {
+        self.backend.reopen()?;
+        let leases: Vec<_> = self.lessor.dirty().map(|id| (id, self.lessor.ttl(id))).collect();
+        Ok(Checkpoint {
+            plan: self.store.begin_checkpoint(),
             view: self.store.view(),
             applied: self.applied,
             state: records::encode_state(self.applied, &self.cluster),
             leases,
             header: snapshot::Header::of(self),
             backend: Arc::clone(&self.backend),
-        }
+        })
     }
 
-    /// Takes note that a checkpoint has been written: what it holds need not stay in memory.
-    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) {
+    /// Takes note that a checkpoint has been written: what it holds need not stay in memory. What is returned
+    /// frees that memory when it is dropped: where it stops nobody.
+    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) -> Finished {
         let Checkpoint { plan, leases, .. } = checkpoint;
         self.lessor.clean(leases.iter().map(|(id, ttl)| (*id, *ttl)));
-        self.store.finish_checkpoint(plan);
-    }
-
-    /// Makes the backend accept writes again after a failed one.
-    ///
-    /// # Errors
-    /// `OpenError` while the cause stands.
-    pub fn reopen_backend(&self) -> Result<(), kv_backend::OpenError> {
-        self.backend.reopen()
+        self.store.finish_checkpoint(plan)
     }
 }
-

@@ -55,11 +55,28 @@ impl Cluster {
         let mut before = std::mem::take(&mut self.members);
         self.members = members
             .into_iter()
-            .map(|RaftMember { id, peer_urls, learner }| {
-                let (name, client_urls) =
-                    before.remove(&id).map(|member| (member.name, member.client_urls)).unwrap_or_default();
-                (id, Member { id, name, peer_urls, client_urls, learner })
-            })
+            .map(
+                |RaftMember {
+                     id,
+                     peer_urls,
+                     learner,
+                 }| {
+                    let (name, client_urls) = before
+                        .remove(&id)
+                        .map(|member| (member.name, member.client_urls))
+                        .unwrap_or_default();
+                    (
+                        id,
+                        Member {
+                            id,
+                            name,
+                            peer_urls,
+                            client_urls,
+                            learner,
+                        },
+                    )
+                },
+            )
             .collect();
     }
 
@@ -108,7 +125,11 @@ mod tests {
     use super::*;
 
     fn raft_member(id: u64) -> RaftMember {
-        RaftMember { id: MemberId::new(id), peer_urls: vec![format!("http://h:{id}")], learner: id == 3 }
+        RaftMember {
+            id: MemberId::new(id),
+            peer_urls: vec![format!("http://h:{id}")],
+            learner: id == 3,
+        }
     }
 
     #[test]
@@ -120,7 +141,10 @@ mod tests {
         cluster.set_membership(Bytes::from_static(b"two"), vec![raft_member(3), raft_member(1)]);
 
         let members = cluster.members();
-        assert_eq!(members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["a", ""]);
+        assert_eq!(
+            members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
+            ["a", ""]
+        );
         assert!(members[1].learner && members[1].client_urls.is_empty());
 
         let mut buffer = Vec::new();

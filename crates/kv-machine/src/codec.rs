@@ -73,12 +73,19 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn error(&self, what: &'static str) -> CodecError {
-        CodecError { what, offset: self.offset }
+        CodecError {
+            what,
+            offset: self.offset,
+        }
     }
 
     /// Succeeds if nothing is left.
     pub(crate) fn finish(self) -> Result<(), CodecError> {
-        if self.is_empty() { Ok(()) } else { Err(self.error("end")) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error("end"))
+        }
     }
 
     pub(crate) fn tag(&mut self) -> Result<u8, CodecError> {
@@ -120,7 +127,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn slice(&mut self) -> Result<&'a [u8], CodecError> {
         let length = self.unsigned()?;
         let rest = &self.buffer[self.offset..];
-        let length = usize::try_from(length).ok().filter(|length| *length <= rest.len());
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= rest.len());
         let length = length.ok_or_else(|| self.error("length"))?;
         self.offset += length;
         Ok(&rest[..length])

@@ -86,7 +86,11 @@ impl Proposal {
                 buffer.tag(tag::LEASE_REVOKE);
                 buffer.signed(id.get());
             }
-            Command::Publish { member, name, client_urls } => {
+            Command::Publish {
+                member,
+                name,
+                client_urls,
+            } => {
                 buffer.tag(tag::PUBLISH);
                 buffer.unsigned(member.get());
                 buffer.bytes(name.as_bytes());

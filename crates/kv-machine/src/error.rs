@@ -1,4 +1,4 @@
-use kv_backend::BackendError;
+use kv_backend::{BackendError, OpenError};
 use kv_mvcc::{ReadError, StoreError};
 use kv_types::LogId;
 use thiserror::Error;
@@ -11,6 +11,9 @@ pub enum MachineError {
     /// The database could not be read or written.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The database could not be opened, or not again after a failure.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The revisions in it could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -26,13 +29,26 @@ pub enum MachineError {
         source: CodecError,
     },
     /// The state was written by a later version.
-    #[error("state of format {found} is newer than this version of kvd, which reads up to {known}; use the newer kvd")]
+    #[error(
+        "state of format {found} is newer than this version of kvd, which reads up to {known}; use the newer kvd"
+    )]
     NewerFormat {
         /// The format found.
         found: u64,
         /// The newest format this version reads.
         known: u64,
     },
+}
+
+impl MachineError {
+    /// Whether it goes away when the disk has space again.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Backend(error) => error.is_disk_full(),
+            Self::Open(error) => error.is_disk_full(),
+            Self::Store(_) | Self::Read(_) | Self::Record { .. } | Self::NewerFormat { .. } => false,
+        }
+    }
 }
 
 /// A committed entry could not be applied: this member must stop, for it may differ from the others.

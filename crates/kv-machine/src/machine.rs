@@ -34,8 +34,15 @@ impl Machine {
     pub fn open(backend: Arc<dyn Backend>, options: StoreOptions) -> Result<Self, MachineError> {
         let state = records::read_state(backend.as_ref())?;
         let mut lessor = records::read_leases(backend.as_ref())?;
-        let store = Store::open(Arc::clone(&backend), options, &mut Book(&mut lessor))?;
-        Ok(Self { store, lessor, cluster: state.cluster, applied: state.applied, backend })
+        let store = Store::open(Arc::clone(&backend), options)?;
+        attach_keys(&store, &mut lessor);
+        Ok(Self {
+            store,
+            lessor,
+            cluster: state.cluster,
+            applied: state.applied,
+            backend,
+        })
     }
 
     /// The last entry applied.
@@ -102,7 +109,10 @@ impl Machine {
     }
 
     fn advance(&mut self, log_id: LogId) {
-        debug_assert!(self.applied.is_none_or(|applied| applied.index.next() == log_id.index));
+        debug_assert!(
+            self.applied
+                .is_none_or(|applied| applied.index.next() == log_id.index)
+        );
         self.applied = Some(log_id);
     }
 
@@ -110,14 +120,20 @@ impl Machine {
         let book = &mut Book(&mut self.lessor);
         Ok(match command {
             Command::Put(request) => Outcome::Put(refused_or_broken(self.store.put(&request, book))?),
-            Command::Delete(request) => Outcome::Delete(refused_or_broken(self.store.delete(&request, book))?),
+            Command::Delete(request) => {
+                Outcome::Delete(refused_or_broken(self.store.delete(&request, book))?)
+            }
             Command::Txn(request) => Outcome::Txn(refused_or_broken(self.store.txn(&request, book))?),
             Command::Compact(revision) => Outcome::Compact(self.compact(revision, effects)),
             Command::LeaseGrant { id, ttl_seconds } => {
                 Outcome::LeaseGrant(self.grant(id, ttl_seconds, effects))
             }
-            Command::LeaseRevoke(id) => Outcome::LeaseRevoke(self.revoke(id, effects)?),
-            Command::Publish { member, name, client_urls } => {
+            Command::LeaseRevoke(id) => Outcome::LeaseRevoke(self.revoke(id, effects)),
+            Command::Publish {
+                member,
+                name,
+                client_urls,
+            } => {
                 self.cluster.publish(member, name, client_urls);
                 Outcome::Published
             }
@@ -131,18 +147,18 @@ impl Machine {
     }
 
     fn grant(&mut self, id: LeaseId, ttl: i64, effects: &mut Effects) -> Result<(), LeaseCommandError> {
-        self.lessor.grant(id, ttl).map_err(|_| LeaseCommandError::Exists)?;
+        self.lessor
+            .grant(id, ttl)
+            .map_err(|_| LeaseCommandError::Exists)?;
         effects.leases.push(LeaseEffect::Granted(id, ttl));
         Ok(())
     }
 
-    fn revoke(&mut self, id: LeaseId, effects: &mut Effects) -> Result<Result<(), LeaseCommandError>, ReadError> {
-        let Some(keys) = self.lessor.revoke(id) else {
-            return Ok(Err(LeaseCommandError::NotFound));
-        };
+    fn revoke(&mut self, id: LeaseId, effects: &mut Effects) -> Result<(), LeaseCommandError> {
+        let keys = self.lessor.revoke(id).ok_or(LeaseCommandError::NotFound)?;
         effects.leases.push(LeaseEffect::Revoked(id));
-        self.store.delete_keys(&keys, &mut Book(&mut self.lessor))?;
-        Ok(Ok(()))
+        self.store.delete_keys(&keys, &mut Book(&mut self.lessor));
+        Ok(())
     }
 }
 
@@ -151,6 +167,13 @@ fn refused_or_broken<T>(result: Result<T, WriteError>) -> Result<Result<T, Write
     match result {
         Err(WriteError::Range(RangeError::Read(error))) => Err(error),
         other => Ok(other),
+    }
+}
+
+/// Tells the lessor which keys hang on its leases: the keys know, the leases do not record it.
+pub(crate) fn attach_keys(store: &Store, lessor: &mut Lessor) {
+    for (lease, key) in store.view().attachments() {
+        lessor.attach(lease, &key);
     }
 }
 

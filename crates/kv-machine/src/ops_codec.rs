@@ -54,7 +54,10 @@ pub(crate) fn write_delete(buffer: &mut Vec<u8>, request: &DeleteRequest) {
 }
 
 pub(crate) fn read_delete(reader: &mut Reader<'_>) -> Result<DeleteRequest, CodecError> {
-    Ok(DeleteRequest { range: read_key_range(reader)?, prev_kv: reader.flag()? })
+    Ok(DeleteRequest {
+        range: read_key_range(reader)?,
+        prev_kv: reader.flag()?,
+    })
 }
 
 pub(crate) fn write_txn(buffer: &mut Vec<u8>, request: &TxnRequest) {
@@ -190,8 +193,13 @@ fn write_range(buffer: &mut Vec<u8>, request: &RangeRequest) {
     });
     buffer.flag(request.keys_only);
     buffer.flag(request.count_only);
-    let revisions =
-        [request.revision, request.min_mod, request.max_mod, request.min_create, request.max_create];
+    let revisions = [
+        request.revision,
+        request.min_mod,
+        request.max_mod,
+        request.min_create,
+        request.max_create,
+    ];
     for revision in revisions {
         buffer.flag(revision.is_some());
         if let Some(revision) = revision {
@@ -229,7 +237,11 @@ fn read_range(reader: &mut Reader<'_>) -> Result<RangeRequest, CodecError> {
 }
 
 fn read_optional_revision(reader: &mut Reader<'_>) -> Result<Option<Revision>, CodecError> {
-    if reader.flag()? { reader.signed().map(|value| Some(Revision::new(value))) } else { Ok(None) }
+    if reader.flag()? {
+        reader.signed().map(|value| Some(Revision::new(value)))
+    } else {
+        Ok(None)
+    }
 }
 
 fn write_key_range(buffer: &mut Vec<u8>, range: &KeyRange) {

@@ -39,13 +39,22 @@ pub(crate) fn encode_state(applied: Option<LogId>, cluster: &Cluster) -> Vec<u8>
 
 pub(crate) fn decode_state(bytes: &[u8]) -> Result<State, MachineError> {
     let mut reader = Reader::new(bytes);
-    let damaged = |source| MachineError::Record { record: "m/state", source };
+    let damaged = |source| MachineError::Record {
+        record: "m/state",
+        source,
+    };
     let format = reader.unsigned().map_err(damaged)?;
     if format > FORMAT {
-        return Err(MachineError::NewerFormat { found: format, known: FORMAT });
+        return Err(MachineError::NewerFormat {
+            found: format,
+            known: FORMAT,
+        });
     }
     let mut read = || -> Result<State, CodecError> {
-        Ok(State { applied: read_log_id(&mut reader)?, cluster: Cluster::decode(&mut reader)? })
+        Ok(State {
+            applied: read_log_id(&mut reader)?,
+            cluster: Cluster::decode(&mut reader)?,
+        })
     };
     let state = read().map_err(damaged)?;
     reader.finish().map_err(damaged)?;
@@ -94,7 +103,10 @@ pub(crate) fn read_leases(backend: &dyn Backend) -> Result<Lessor, MachineError>
             ControlFlow::Continue(())
         }
         Err(source) => {
-            damaged = Some(MachineError::Record { record: "m/lease", source });
+            damaged = Some(MachineError::Record {
+                record: "m/lease",
+                source,
+            });
             ControlFlow::Break(())
         }
     })?;
@@ -111,7 +123,9 @@ fn scan_leases(
 fn decode_lease(key: &[u8], value: &[u8]) -> Result<(LeaseId, i64), CodecError> {
     let mut reader = Reader::new(value);
     let id = key.strip_prefix(LEASE_PREFIX).and_then(|id| id.try_into().ok());
-    let id = id.map(i64::from_be_bytes).ok_or_else(|| reader.error("lease key"))?;
+    let id = id
+        .map(i64::from_be_bytes)
+        .ok_or_else(|| reader.error("lease key"))?;
     let ttl = reader.signed()?;
     reader.finish()?;
     Ok((LeaseId::new(id), ttl))
@@ -145,11 +159,18 @@ mod tests {
 
     #[test]
     fn truncated_state_is_damage_not_a_guess() {
-        let log_id = LogId { term: Term::new(3), leader: MemberId::new(7), index: LogIndex::new(300) };
+        let log_id = LogId {
+            term: Term::new(3),
+            leader: MemberId::new(7),
+            index: LogIndex::new(300),
+        };
         let bytes = encode_state(Some(log_id), &Cluster::default());
         assert_eq!(decode_state(&bytes).unwrap().applied, Some(log_id));
         for length in 0..bytes.len() {
-            assert!(matches!(decode_state(&bytes[..length]), Err(MachineError::Record { .. })), "{length}");
+            assert!(
+                matches!(decode_state(&bytes[..length]), Err(MachineError::Record { .. })),
+                "{length}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The whole state as frames: the first holds everything but the rows, each further one a chunk of rows.
 //!
 //! The first frame is the state record, the leases (list of ID and time to live, signed), then the current and
-//! the last compacted revision (signed; zero for none).
+//! the last compacted revision (signed; −1 for none).
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use kv_types::{LeaseId, LogId, Revision, RowRevision};
 use crate::checkpoint::Checkpoint;
 use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
-use crate::machine::{Book, Machine};
+use crate::machine::{Machine, attach_keys};
 use crate::records;
 
 /// The state after one log entry, held for as long as someone reads it: rows and blocks it refers to stay.
@@ -68,7 +68,10 @@ impl Snapshot {
         let Some(start) = self.starts.get(chunk) else {
             return Ok(None);
         };
-        let end = chunk.checked_add(1).and_then(|next| self.starts.get(next)).copied();
+        let end = chunk
+            .checked_add(1)
+            .and_then(|next| self.starts.get(next))
+            .copied();
         self.view.chunk(*start, end).map(Some)
     }
 }
@@ -91,8 +94,11 @@ impl Header {
         }
         let view = machine.store.view();
         buffer.signed(view.revision().get());
-        buffer.signed(view.compacted().map_or(0, Revision::get));
-        Self { encoded: buffer.into(), membership: machine.cluster.membership() }
+        buffer.signed(view.compacted().map_or(NEVER, Revision::get));
+        Self {
+            encoded: buffer.into(),
+            membership: machine.cluster.membership(),
+        }
     }
 }
 
@@ -114,7 +120,10 @@ impl SnapshotInstall {
         header: &[u8],
     ) -> Result<Self, MachineError> {
         let mut reader = Reader::new(header);
-        let damaged = |source| MachineError::Record { record: "snapshot header", source };
+        let damaged = |source| MachineError::Record {
+            record: "snapshot header",
+            source,
+        };
         let state = records::decode_state(reader.slice().map_err(damaged)?)?;
         let mut read = || -> Result<_, CodecError> {
             let leases = reader.list(|reader| Ok((LeaseId::new(reader.signed()?), reader.signed()?)))?;
@@ -126,14 +135,23 @@ impl SnapshotInstall {
         for (id, ttl) in leases {
             lessor.grant(id, ttl).map_err(|_| MachineError::Record {
                 record: "snapshot header",
-                source: CodecError { what: "lease given twice", offset: 0 },
+                source: CodecError {
+                    what: "lease given twice",
+                    offset: 0,
+                },
             })?;
         }
-        let store = Store::open(Arc::clone(&backend), options, &mut Book(&mut lessor))?;
+        let store = Store::open(Arc::clone(&backend), options)?;
         Ok(Self {
-            machine: Machine { store, lessor, cluster: state.cluster, applied: state.applied, backend },
+            machine: Machine {
+                store,
+                lessor,
+                cluster: state.cluster,
+                applied: state.applied,
+                backend,
+            },
             current: Revision::new(current),
-            compacted: (compacted != 0).then(|| Revision::new(compacted)),
+            compacted: (compacted != NEVER).then(|| Revision::new(compacted)),
         })
     }
 
@@ -154,19 +172,27 @@ impl SnapshotInstall {
     /// # Errors
     /// As [`SnapshotInstall::frame`].
     pub fn finish(mut self) -> Result<Machine, MachineError> {
-        let Self { machine, current, compacted } = &mut self;
-        machine.store.finish_import(*current, *compacted, &mut Book(&mut machine.lessor));
+        let Self {
+            machine,
+            current,
+            compacted,
+        } = &mut self;
+        machine.store.finish_import(*current, *compacted)?;
+        attach_keys(&machine.store, &mut machine.lessor);
         self.checkpoint()?;
         Ok(self.machine)
     }
 
     fn checkpoint(&mut self) -> Result<(), MachineError> {
-        let mut checkpoint = self.machine.plan_checkpoint();
+        let mut checkpoint = self.machine.plan_checkpoint()?;
         checkpoint.write()?;
-        self.machine.finish_checkpoint(checkpoint);
+        drop(self.machine.finish_checkpoint(checkpoint));
         Ok(())
     }
 }
 
 /// Rows held in memory before they are written, in bytes.
 const IMPORT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Stands for "never compacted".
+const NEVER: i64 = -1;

@@ -1,0 +1,176 @@
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kv_machine::{MachineError, Snapshot};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::replica::Replica;
+
+/// Rows that no checkpoint holds may take this much memory before one is made.
+const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A checkpoint is made at the latest this long after a change, so that a restart has little to apply again.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// After a failed checkpoint (a full disk, say) the next is tried this much later.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Keys looked at in one step of garbage collection, and so the longest that apply waits for it.
+const GARBAGE_KEYS: usize = 512;
+
+/// Pause between two steps of garbage collection, so that they do not take the machine from the apply path.
+const GARBAGE_PAUSE: Duration = Duration::from_micros(200);
+
+/// Why a snapshot could not be made.
+pub(crate) type SnapshotAnswer = Result<Snapshot, String>;
+
+/// What the maintenance thread is asked to do.
+#[derive(Default)]
+struct Wanted {
+    /// Who waits for a checkpoint, and a snapshot of it.
+    snapshots: Vec<oneshot::Sender<SnapshotAnswer>>,
+    /// Something was applied since the thread last looked.
+    applied: bool,
+    /// Someone waits for rows to leave memory.
+    full: bool,
+    stop: bool,
+}
+
+/// Asks the maintenance thread for work.
+#[derive(Default)]
+pub(crate) struct Maintenance {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+impl Maintenance {
+    /// Entries were applied; `recent_bytes` of rows are in memory only.
+    pub(crate) fn applied(&self, recent_bytes: u64, compacted: bool) {
+        let urgent = recent_bytes >= CHECKPOINT_BYTES || compacted;
+        let mut wanted = self.wanted.lock();
+        let first = !wanted.applied;
+        wanted.applied = true;
+        wanted.full |= urgent;
+        if first || urgent {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Asks for a checkpoint of what is applied now, pinned for reading.
+    pub(crate) fn snapshot(&self) -> oneshot::Receiver<SnapshotAnswer> {
+        let (sender, receiver) = oneshot::channel();
+        self.wanted.lock().snapshots.push(sender);
+        self.changed.notify_one();
+        receiver
+    }
+
+    /// Ends the thread after what it does now.
+    pub(crate) fn stop(&self) {
+        self.wanted.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for work; `None` means stop.
+    fn next(&self, deadline: Option<Instant>) -> Option<Work> {
+        let mut wanted = self.wanted.lock();
+        loop {
+            if wanted.stop {
+                return None;
+            }
+            let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if wanted.full || due || !wanted.snapshots.is_empty() {
+                wanted.full = false;
+                wanted.applied = false;
+                return Some(Work::Checkpoint(std::mem::take(&mut wanted.snapshots)));
+            }
+            match deadline {
+                Some(deadline) => {
+                    self.changed.wait_until(&mut wanted, deadline);
+                }
+                None if wanted.applied => return Some(Work::Changed),
+                None => self.changed.wait(&mut wanted),
+            }
+        }
+    }
+}
+
+enum Work {
+    /// Something changed: a checkpoint is due after the interval.
+    Changed,
+    /// Make one now, and tell these.
+    Checkpoint(Vec<oneshot::Sender<SnapshotAnswer>>),
+}
+
+/// Starts the thread that keeps memory, disk and log bounded: it writes checkpoints, drops what compaction
+/// left over, and packs blocks anew. The apply path never waits for it but for short steps under the machine's
+/// lock.
+pub(crate) fn start(replica: Arc<Replica>) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("maintenance".into()).spawn(move || run(&replica))
+}
+
+fn run(replica: &Replica) {
+    let maintenance = &replica.maintenance;
+    let mut deadline = None;
+    while let Some(work) = maintenance.next(deadline) {
+        let waiting = match work {
+            Work::Changed => {
+                deadline = Some(Instant::now() + CHECKPOINT_INTERVAL);
+                continue;
+            }
+            Work::Checkpoint(waiting) => waiting,
+        };
+        collect_garbage(replica);
+        let result = checkpoint(replica);
+        deadline = match &result {
+            Ok(Written { more: false, .. }) => None,
+            Ok(Written { more: true, .. }) => Some(Instant::now()),
+            Err(error) => {
+                replica.checkpoint_failed(error);
+                std::thread::sleep(RETRY_PAUSE);
+                Some(Instant::now())
+            }
+        };
+        let answer = result.map(|written| written.snapshot).map_err(|error| error.to_string());
+        for waiter in waiting {
+            // Whoever asked may have gone.
+            let _ = waiter.send(answer.clone());
+        }
+    }
+}
+
+/// Drops the versions that a compaction left over, some keys at a time.
+fn collect_garbage(replica: &Replica) {
+    loop {
+        let _maintaining = replica.maintaining.lock();
+        let view = replica.machine().view();
+        let Some(plan) = view.plan_garbage(GARBAGE_KEYS) else { break };
+        drop(view);
+        replica.machine().store_mut().finish_garbage(plan);
+        std::thread::sleep(GARBAGE_PAUSE);
+    }
+    replica.publish();
+}
+
+/// A checkpoint that is durable.
+struct Written {
+    snapshot: Snapshot,
+    /// Another one right away would return more space.
+    more: bool,
+}
+
+/// Writes a checkpoint of what is applied now.
+fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
+    let _maintaining = replica.maintaining.lock();
+    let start = Instant::now();
+    let mut checkpoint = replica.machine().plan_checkpoint()?;
+    checkpoint.write()?;
+    let snapshot = Snapshot::of(&checkpoint);
+    let finished = replica.machine().finish_checkpoint(checkpoint);
+    replica.publish();
+    let more = finished.more();
+    drop(finished);
+    replica.checkpoint_done(&snapshot, start.elapsed());
+    Ok(Written { snapshot, more })
+}

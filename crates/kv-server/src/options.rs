@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use kv_mvcc::StoreOptions;
+use kv_types::{ClusterId, Limits, MemberId};
+
+/// How a member serves.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// This member.
+    pub member_id: MemberId,
+    /// Its cluster.
+    pub cluster_id: ClusterId,
+    /// The name it publishes.
+    pub name: String,
+    /// The client URLs it publishes.
+    pub client_urls: Vec<String>,
+    /// Time without a heartbeat after which an election starts.
+    pub election_timeout: Duration,
+    /// Interval of progress notifications to watchers.
+    pub progress_interval: Duration,
+    /// Quota of the store in bytes; `None` when it is switched off.
+    pub quota_bytes: Option<u64>,
+    /// Bounds on single requests.
+    pub limits: Limits,
+    /// How the store uses memory and disk.
+    pub store: StoreOptions,
+}
+
+impl ServerOptions {
+    /// How long a request may take before its caller is told that the outcome is unknown: etcd's five seconds
+    /// and two election timeouts.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(5) + 2 * self.election_timeout
+    }
+}

@@ -1,0 +1,213 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use kv_backend::BackendHome;
+use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
+use kv_mvcc::{StoreOptions, View};
+use kv_raft::{Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource};
+use kv_types::LogIndex;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
+
+use crate::leases::LeaseClock;
+use crate::maintenance::Maintenance;
+use crate::metrics::Metrics;
+use crate::snapshots::PinnedSnapshot;
+use crate::waiters::Waiters;
+use crate::watches::Watches;
+
+/// The state of this member and everyone who waits for it to change.
+///
+/// Entries are applied under the machine's lock by one task; the maintenance thread takes the lock for short
+/// steps. Readers use the published view and take no lock.
+pub(crate) struct Replica {
+    machine: Mutex<Machine>,
+    /// The store as of the last batch applied.
+    view: ArcSwap<View>,
+    applied: watch::Sender<LogIndex>,
+    home: Arc<dyn BackendHome>,
+    store_options: StoreOptions,
+    snapshot: Mutex<Option<Arc<PinnedSnapshot>>>,
+    /// Held while a checkpoint is planned, written and finished, and while the state is replaced: a plan of one
+    /// state must not be finished on another.
+    pub(crate) maintaining: Mutex<()>,
+    /// The disk had no space for the last checkpoint.
+    disk_full: AtomicBool,
+    pub(crate) waiters: Waiters,
+    pub(crate) watches: Arc<Watches>,
+    pub(crate) leases: LeaseClock,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) metrics: Metrics,
+}
+
+impl Replica {
+    /// Opens the state as the last checkpoint left it.
+    pub(crate) fn open(home: Arc<dyn BackendHome>, store_options: StoreOptions) -> Result<Self, MachineError> {
+        let machine = Machine::open(home.open()?, store_options)?;
+        let view = machine.view();
+        let applied = machine.applied().map_or(LogIndex::default(), |log_id| log_id.index);
+        Ok(Self {
+            view: ArcSwap::from_pointee(view.clone()),
+            machine: Mutex::new(machine),
+            applied: watch::Sender::new(applied),
+            home,
+            store_options,
+            snapshot: Mutex::new(None),
+            maintaining: Mutex::new(()),
+            disk_full: AtomicBool::new(false),
+            waiters: Waiters::default(),
+            watches: Arc::new(Watches::new(view)),
+            leases: LeaseClock::new(),
+            maintenance: Maintenance::default(),
+            metrics: Metrics::default(),
+        })
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// The machine, for a short step. Never held across anything that waits.
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock()
+    }
+
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.machine.lock().members()
+    }
+
+    /// The last entry applied.
+    pub(crate) fn applied_index(&self) -> LogIndex {
+        *self.applied.borrow()
+    }
+
+    /// Waits until entry `index` is applied.
+    pub(crate) async fn wait_applied(&self, index: LogIndex) {
+        let mut applied = self.applied.subscribe();
+        // The sender lives as long as this replica.
+        let _ = applied.wait_for(|applied| *applied >= index).await;
+    }
+
+    /// Whether writes have to be refused because the disk is full.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed)
+    }
+
+    /// A checkpoint could not be written; rows stay in memory and the log is kept.
+    pub(crate) fn checkpoint_failed(&self, error: &MachineError) {
+        if error.is_disk_full() {
+            self.disk_full.store(true, Ordering::Relaxed);
+        }
+        tracing::error!(%error, "checkpoint failed; trying again");
+    }
+
+    /// A checkpoint is durable: the newest snapshot is of it.
+    pub(crate) fn checkpoint_done(&self, snapshot: &Snapshot, took: Duration) {
+        if self.disk_full.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk has space again; accepting writes");
+        }
+        self.metrics.backend_commits.observe(took);
+        tracing::debug!(applied = ?snapshot.applied(), elapsed_ms = took.as_millis(), "checkpoint written");
+    }
+
+    fn apply_entries(&self, batch: Vec<CommittedEntry>) {
+        let Some(last) = batch.last().map(|entry| entry.log_id.index) else { return };
+        let mut effects = Effects::default();
+        let recent_bytes = {
+            let mut machine = self.machine.lock();
+            for CommittedEntry { log_id, payload } in batch {
+                match payload {
+                    EntryPayload::Blank => machine.apply_blank(log_id),
+                    EntryPayload::Membership { encoded, members } => {
+                        machine.apply_membership(log_id, encoded, members.into_iter().map(member).collect());
+                    }
+                    EntryPayload::Command(payload) => {
+                        if let Err(error) = machine.apply(log_id, &payload, &mut effects) {
+                            stop_before_diverging(&error);
+                        }
+                    }
+                }
+            }
+            let view = machine.view();
+            let changes = machine.take_changes();
+            self.view.store(Arc::new(view.clone()));
+            let recent_bytes = view.recent_bytes();
+            // Under the lock, so that batches reach the watchers in order.
+            self.watches.applied(view, changes);
+            recent_bytes
+        };
+        self.leases.applied(&effects.leases);
+        self.waiters.complete_all(effects.outcomes);
+        self.applied.send_replace(last);
+        self.maintenance.applied(recent_bytes, effects.compacted.is_some());
+    }
+
+    fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
+        let staged = self.home.stage().map_err(SnapshotError::new)?;
+        let header = frames.next().ok_or_else(|| SnapshotError::new("a snapshot has at least one frame"))??;
+        let mut install =
+            SnapshotInstall::begin(staged, self.store_options, &header).map_err(SnapshotError::new)?;
+        for frame in frames {
+            install.frame(&frame?).map_err(SnapshotError::new)?;
+        }
+        let installed = install.finish().map_err(SnapshotError::new)?;
+        let _maintaining = self.maintaining.lock();
+        let mut machine = self.machine.lock();
+        self.home.promote().map_err(SnapshotError::new)?;
+        let applied = installed.applied().map_or(LogIndex::default(), |log_id| log_id.index);
+        *machine = installed;
+        let view = machine.view();
+        self.view.store(Arc::new(view.clone()));
+        self.watches.replaced(view);
+        *self.snapshot.lock() = None;
+        self.applied.send_replace(applied);
+        Ok(())
+    }
+}
+
+/// A replica that cannot know the outcome of a committed entry must not answer anything any more.
+fn stop_before_diverging(error: &dyn std::error::Error) -> ! {
+    tracing::error!(%error, "this member cannot apply a committed entry and stops, so as not to differ from the others");
+    std::process::abort()
+}
+
+fn member(member: kv_raft::RaftMember) -> kv_machine::RaftMember {
+    let kv_raft::RaftMember { id, peer_urls, learner } = member;
+    kv_machine::RaftMember { id, peer_urls, learner }
+}
+
+impl kv_raft::StateMachine for Replica {
+    fn applied(&self) -> Applied {
+        let machine = self.machine.lock();
+        Applied { log_id: machine.applied(), membership: machine.membership() }
+    }
+
+    fn apply(&self, batch: Vec<CommittedEntry>) {
+        self.apply_entries(batch);
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
+        let snapshot = self
+            .maintenance
+            .snapshot()
+            .blocking_recv()
+            .map_err(|_| SnapshotError::new("the member is shutting down"))?
+            .map_err(SnapshotError::new)?;
+        let pinned = Arc::new(PinnedSnapshot::new(snapshot)?);
+        *self.snapshot.lock() = Some(Arc::clone(&pinned));
+        Ok(pinned)
+    }
+
+    fn current_snapshot(&self) -> Option<Arc<dyn SnapshotSource>> {
+        self.snapshot.lock().clone().map(|pinned| pinned as Arc<dyn SnapshotSource>)
+    }
+
+    fn install(&self, meta: &SnapshotMeta, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
+        tracing::info!(snapshot = meta.id, log_index = meta.log_id.index.get(), "installing a snapshot");
+        self.install_frames(frames)
+    }
+}
+

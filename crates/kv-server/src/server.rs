@@ -1,0 +1,299 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_machine::{Command, LeaseCommandError, Member, Outcome};
+use kv_mvcc::{
+    CompactError, DeleteRequest, DeleteResult, HashKv, Op, PutRequest, PutResult, RangeError, RangeRequest,
+    RangeResult, TxnRequest, TxnResult, View, WriteError,
+};
+use kv_types::{ClusterId, LeaseId, Limits, MemberId, Revision, Term};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::error::RequestError;
+use crate::leader_calls::{self, LeaderCall};
+use crate::leases::{LeaseGranted, LeaseTimeToLive, TTL_SECONDS_MAX, granted_ttl};
+use crate::shell::Shell;
+use crate::status::Status;
+use crate::watches::WatchStream;
+
+/// A running member, as the edge sees it. Clones are handles of the same member.
+#[derive(Clone)]
+pub struct Server {
+    shell: Arc<Shell>,
+}
+
+/// What heads an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// The member that answers.
+    pub member_id: MemberId,
+    /// The revision the answer speaks of.
+    pub revision: Revision,
+    /// The term at answering time.
+    pub raft_term: Term,
+}
+
+impl Server {
+    pub(crate) fn new(shell: Arc<Shell>) -> Self {
+        Self { shell }
+    }
+
+    /// A header with the current revision.
+    pub fn header(&self) -> Header {
+        self.header_at(self.view().revision())
+    }
+
+    /// A header with a given revision.
+    pub fn header_at(&self, revision: Revision) -> Header {
+        let shell = &self.shell;
+        Header {
+            cluster_id: shell.cluster_id,
+            member_id: shell.member_id,
+            revision,
+            raft_term: shell.raft.term(),
+        }
+    }
+
+    /// Bounds on single requests.
+    pub fn limits(&self) -> Limits {
+        self.shell.options.limits
+    }
+
+    /// The time without a leader's heartbeat after which an election starts.
+    pub fn election_timeout(&self) -> Duration {
+        self.shell.options.election_timeout
+    }
+
+    /// The store as of the last entry applied here.
+    pub fn view(&self) -> Arc<View> {
+        self.shell.replica.view()
+    }
+
+    /// The leader this member knows.
+    pub fn leader(&self) -> Option<MemberId> {
+        *self.shell.leader.borrow()
+    }
+
+    /// The leader this member knows, as it changes.
+    pub fn leader_watch(&self) -> watch::Receiver<Option<MemberId>> {
+        self.shell.leader.subscribe()
+    }
+
+    /// Reads an interval of keys; linearizable unless `serializable`.
+    ///
+    /// # Errors
+    /// A revision that cannot be read; for linearizable reads also whatever keeps a quorum from confirming.
+    pub async fn range(&self, request: RangeRequest, serializable: bool) -> Result<RangeResult, RequestError> {
+        if !serializable {
+            self.read_barrier().await?;
+        }
+        self.view().range(&request).map_err(range_error)
+    }
+
+    /// Puts a key.
+    ///
+    /// # Errors
+    /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
+    pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
+        self.shell.check_space(&[Op::Put(request.clone())])?;
+        match self.propose(Command::Put(request)).await? {
+            Outcome::Put(result) => result.map_err(write_error),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Deletes the keys of an interval.
+    ///
+    /// # Errors
+    /// As [`Server::put`].
+    pub async fn delete_range(&self, request: DeleteRequest) -> Result<DeleteResult, RequestError> {
+        match self.propose(Command::Delete(request)).await? {
+            Outcome::Delete(result) => result.map_err(write_error),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Runs a transaction that the edge has checked. One that cannot write does not go through the log; it is
+    /// linearizable unless all its ranges are serializable.
+    ///
+    /// # Errors
+    /// As [`Server::put`].
+    pub async fn txn(&self, request: TxnRequest, serializable: bool) -> Result<TxnResult, RequestError> {
+        if let Some(read_only) = request.read_only() {
+            if !serializable {
+                self.read_barrier().await?;
+            }
+            return self.view().txn(&read_only).map_err(range_error);
+        }
+        self.shell.check_space(&request.success)?;
+        self.shell.check_space(&request.failure)?;
+        match self.propose(Command::Txn(request)).await? {
+            Outcome::Txn(result) => result.map_err(write_error),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Discards history below `revision`; with `physical`, returns when this member has no more of it in its
+    /// store. The current revision.
+    ///
+    /// # Errors
+    /// A revision that is compacted already or in the future, or as [`Server::put`].
+    pub async fn compact(&self, revision: Revision, physical: bool) -> Result<Revision, RequestError> {
+        let result = match self.propose(Command::Compact(revision)).await? {
+            Outcome::Compact(result) => result,
+            other => return Err(mismatch(&other)),
+        };
+        if physical && result != Err(CompactError::FutureRevision) {
+            self.shell.garbage_collected().await?;
+        }
+        match result {
+            Ok(()) => Ok(self.view().revision()),
+            Err(CompactError::Compacted) => Err(RequestError::Compacted),
+            Err(CompactError::FutureRevision) => Err(RequestError::FutureRevision),
+        }
+    }
+
+    /// Grants a lease; without an ID this member chooses one.
+    ///
+    /// # Errors
+    /// A time to live or an ID that is not to be had, or as [`Server::put`].
+    pub async fn lease_grant(&self, id: Option<LeaseId>, ttl_seconds: i64) -> Result<LeaseGranted, RequestError> {
+        if ttl_seconds > TTL_SECONDS_MAX {
+            return Err(RequestError::LeaseTtlTooLarge);
+        }
+        self.shell.check_space_for(LEASE_COST)?;
+        let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
+        loop {
+            let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
+            match self.propose(Command::LeaseGrant { id: chosen, ttl_seconds }).await? {
+                Outcome::LeaseGrant(Ok(())) => return Ok(LeaseGranted { id: chosen, ttl_seconds }),
+                Outcome::LeaseGrant(Err(_)) if id.is_some() => return Err(RequestError::LeaseExists),
+                // An ID of our own choice that was taken: choose again.
+                Outcome::LeaseGrant(Err(_)) => {}
+                other => return Err(mismatch(&other)),
+            }
+        }
+    }
+
+    /// Ends a lease and deletes its keys.
+    ///
+    /// # Errors
+    /// [`RequestError::LeaseNotFound`], or as [`Server::put`].
+    pub async fn lease_revoke(&self, id: LeaseId) -> Result<(), RequestError> {
+        match self.propose(Command::LeaseRevoke(id)).await? {
+            Outcome::LeaseRevoke(Ok(())) => Ok(()),
+            Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound | LeaseCommandError::Exists)) => {
+                Err(RequestError::LeaseNotFound)
+            }
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Renews a lease on the leader; its time to live in seconds, 0 if there is no such lease (any more).
+    ///
+    /// # Errors
+    /// No leader to ask within the request timeout.
+    pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, RequestError> {
+        let answer = self.shell.ask_leader(LeaderCall::KeepAlive(id)).await?;
+        leader_calls::decode_ttl(answer).ok_or_else(undecodable)
+    }
+
+    /// How long a lease still lives, by the leader's clock; `None` if there is no such lease.
+    ///
+    /// # Errors
+    /// No leader to ask within the request timeout.
+    pub async fn lease_time_to_live(
+        &self,
+        id: LeaseId,
+        keys: bool,
+    ) -> Result<Option<LeaseTimeToLive>, RequestError> {
+        let answer = self.shell.ask_leader(LeaderCall::TimeToLive { id, keys }).await?;
+        leader_calls::decode_time_to_live(answer).ok_or_else(undecodable)
+    }
+
+    /// The leases this member knows; on the leader those that end first come first.
+    pub fn leases(&self) -> Vec<LeaseId> {
+        self.shell.leases()
+    }
+
+    /// The members of the cluster, ascending by ID.
+    ///
+    /// # Errors
+    /// If `linearizable`, whatever keeps a quorum from confirming.
+    pub async fn member_list(&self, linearizable: bool) -> Result<Vec<Member>, RequestError> {
+        if linearizable {
+            self.read_barrier().await?;
+        }
+        Ok(self.shell.replica.members())
+    }
+
+    /// How this member is.
+    pub fn status(&self) -> Status {
+        self.shell.status()
+    }
+
+    /// The hash of all history up to a revision, or up to now. Reads every row, off the runtime.
+    ///
+    /// # Errors
+    /// A revision that cannot be read.
+    pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
+        let view = self.view();
+        let hash = tokio::task::spawn_blocking(move || view.hash_kv(revision)).await;
+        hash.map_err(|error| RequestError::Internal(error.to_string()))?.map_err(range_error)
+    }
+
+    /// Opens a stream of watchers. They end when it is dropped.
+    pub fn watch_stream(&self) -> WatchStream {
+        self.shell.watches().open_stream()
+    }
+
+    /// Returns once this member has applied everything acknowledged before the call.
+    ///
+    /// # Errors
+    /// No confirmation by a quorum within the request timeout.
+    pub async fn read_barrier(&self) -> Result<(), RequestError> {
+        let started = Instant::now();
+        let pass = self.shell.reads.pass();
+        match tokio::time::timeout(self.shell.options.request_timeout(), pass).await {
+            Ok(result) => result,
+            Err(_) => Err(self.shell.timeout_error(started)),
+        }
+    }
+
+    async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
+        self.shell.propose(command).await
+    }
+}
+
+/// What a lease counts against the quota, in bytes.
+const LEASE_COST: u64 = 64;
+
+fn range_error(error: RangeError) -> RequestError {
+    match error {
+        RangeError::Compacted => RequestError::Compacted,
+        RangeError::FutureRevision => RequestError::FutureRevision,
+        RangeError::Read(error) => RequestError::Internal(error.to_string()),
+    }
+}
+
+fn write_error(error: WriteError) -> RequestError {
+    match error {
+        WriteError::LeaseNotFound => RequestError::LeaseNotFound,
+        WriteError::KeyNotFound => RequestError::KeyNotFound,
+        WriteError::Range(error) => range_error(error),
+    }
+}
+
+/// An outcome of another kind than the command: impossible unless two proposals had one ID.
+fn mismatch(outcome: &Outcome) -> RequestError {
+    tracing::error!(?outcome, "outcome does not fit its request");
+    RequestError::Internal("outcome does not fit its request".into())
+}
+
+fn undecodable() -> RequestError {
+    RequestError::Internal("the leader's answer cannot be read; is it another version?".into())
+}
+
