@@ -170,13 +170,7 @@ impl Rows {
 
         for old in mem::take(&mut plan.replaced) {
             // Unless its last row has died meanwhile: then it is among the dropped ones of the next checkpoint.
-            if self
-                .view
-                .blocks
-                .get(&old.id.first)
-                .is_some_and(|info| info.block.id == old.id)
-            {
-                self.view.blocks.remove(&old.id.first);
+            if self.view.blocks.remove(&old.id.first).is_some() {
                 self.graves.push(old);
             }
         }

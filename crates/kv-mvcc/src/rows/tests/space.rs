@@ -1,3 +1,5 @@
+use kv_backend::faulty::FaultyHome;
+
 use super::*;
 
 /// What a test of space does: keys that are overwritten in turn or at random, the old rows dying some time later.
@@ -145,6 +147,34 @@ fn leftovers_of_a_crash_are_removed() {
     settle(&mut rows, &*backend);
     assert_eq!(stored(&*backend).len(), 3 * blocks(&rows).len());
     assert_eq!(content(open(&backend, SMALL).view()), content(rows.view()));
+}
+
+/// The flush of a last batch that replaces a block reports a failure and is durable all the same; the next
+/// checkpoint has better blocks to replace.
+#[test]
+fn a_block_whose_replacement_is_in_doubt_is_kept() {
+    for seed in 0..20 {
+        let home = FaultyHome::new(seed);
+        let backend = home.open().unwrap();
+        let mut rows = open(&backend, SMALL);
+        append(&mut rows, 2..400, 60);
+        settle(&mut rows, &*backend);
+        let live_mains = |first: i64, keep: i64| (first..first + 20).filter(move |main| main % keep != 0);
+        live_mains(10, 3).for_each(|main| assert!(rows.mark_dead(at(main))));
+        let mut plan = rows.begin_checkpoint();
+        home.fail_flush(1);
+        assert!(write_out(&mut plan, &*backend).is_err());
+        assert!(plan.is_done() && !plan.replaced.is_empty());
+        drop(plan);
+        backend.reopen().unwrap();
+
+        (2..19).for_each(|part| live_mains(part * 20, 5).for_each(|main| assert!(rows.mark_dead(at(main)))));
+        let mut plan = rows.begin_checkpoint();
+        write_out(&mut plan, &*backend).unwrap();
+        assert!(plan.more && plan.replaced.iter().all(|block| block.id.first > at(30)));
+        let expected = content(rows.view());
+        assert_eq!(content(open(&backend, SMALL).view()), expected);
+    }
 }
 
 #[test]
