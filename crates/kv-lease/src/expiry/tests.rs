@@ -141,10 +141,10 @@ proptest! {
             match step {
                 Step::Wait(millis) => now += at(millis),
                 Step::Grant(lease, ttl) => {
-                    if !model.contains_key(&id(lease)) {
+                    model.entry(id(lease)).or_insert_with(|| {
                         expiry.granted(id(lease), ttl, now);
-                        model.insert(id(lease), (ttl, now + seconds(ttl), None));
-                    }
+                        (ttl, now + seconds(ttl), None)
+                    });
                 }
                 Step::Renew(lease) => {
                     let expected = match model.get_mut(&id(lease)) {
