@@ -84,6 +84,7 @@ enum Step {
     Rewrite,
     /// Pack the sealed rows above this one.
     Pack(Option<RowRevision>),
+    Commit,
     Done,
 }
 
@@ -147,13 +148,16 @@ impl CheckpointPlan {
             .map_or(self.view.stored_to, |(revision, _)| *revision)
     }
 
-    /// Puts into `batch` what comes next, about as much as should be flushed at once.
+    /// Puts into `batch`, which is empty, what comes next, about as much as should be flushed at once.
     ///
     /// The last batch is small apart from its blocks: an info record of some 50 to 500 bytes for each block
     /// that is new, or in which rows have died since the last checkpoint.
     ///
     /// # Errors
     /// [`ReadError`] if a block that is to be rewritten cannot be read.
+    ///
+    /// # Panics
+    /// After the last batch: a batch that could not be written cannot be had again.
     pub(crate) fn fill(&mut self, batch: &mut Batch) -> Result<Fill, ReadError> {
         loop {
             if batch.bytes() >= self.options.slice_bytes {
@@ -163,10 +167,12 @@ impl CheckpointPlan {
                 Step::Select => self.select(),
                 Step::Rewrite => self.rewrite(batch)?,
                 Step::Pack(after) => self.pack(after, batch),
-                Step::Done => {
+                Step::Commit => {
                     self.commit(batch);
+                    self.step = Step::Done;
                     return Ok(Fill::Last);
                 }
+                Step::Done => panic!("a checkpoint whose last batch was filled is to be finished or dropped"),
             }
         }
     }
@@ -226,7 +232,7 @@ impl CheckpointPlan {
             }
         }
         self.end_block(batch);
-        self.step = Step::Done;
+        self.step = Step::Commit;
     }
 
     fn push(&mut self, row: &Row, batch: &mut Batch) {

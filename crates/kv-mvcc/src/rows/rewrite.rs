@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::BlockMap;
 use super::block_info::BlockInfo;
 
-/// A run is cut when the blocks in it reach this size, so that the best of many can be chosen.
-const RUN_BLOCKS_BYTES: u64 = 1 << 20;
+/// A run is cut when its blocks are as large as so many full ones, so that the best of many can be chosen.
+const RUN_BLOCKS_MAX: u64 = 16;
 
 /// So many small neighbours are joined even if that makes one small block.
 const SMALL_NEIGHBOURS_MAX: usize = 8;
@@ -67,7 +67,7 @@ fn find_runs(blocks: &BlockMap, block_bytes: u64) -> Vec<Run> {
         run.dead_bytes += info.dead_bytes();
         run.has_sparse |= sparse;
         run.blocks.push(Arc::clone(info));
-        if run.live_bytes + run.dead_bytes >= RUN_BLOCKS_BYTES {
+        if run.live_bytes + run.dead_bytes >= RUN_BLOCKS_MAX * block_bytes {
             close(&mut runs, &mut run, half);
         }
     }
