@@ -1,5 +1,5 @@
 use kv_mvcc::{DeleteRequest, PutRequest, TxnRequest};
-use kv_types::{LeaseId, MemberId, RequestId, Revision};
+use kv_types::{LeaseId, MemberId, RequestId, Revision, Term};
 
 use crate::codec::{CodecError, Reader, Write};
 use crate::ops_codec;
@@ -25,6 +25,14 @@ pub enum Command {
     },
     /// Ends a lease and deletes its keys.
     LeaseRevoke(LeaseId),
+    /// Ends a lease whose time is over by the clock of the leader of `term`. In the log of another term it does
+    /// nothing: that leader may have renewed the lease.
+    LeaseExpire {
+        /// The lease.
+        id: LeaseId,
+        /// The term of the leader whose clock it was.
+        term: Term,
+    },
     /// Says what a started member is called and where it serves clients.
     Publish {
         /// The member.
@@ -53,6 +61,7 @@ mod tag {
     pub(super) const LEASE_GRANT: u8 = 5;
     pub(super) const LEASE_REVOKE: u8 = 6;
     pub(super) const PUBLISH: u8 = 7;
+    pub(super) const LEASE_EXPIRE: u8 = 8;
 }
 
 impl Proposal {
@@ -85,6 +94,11 @@ impl Proposal {
             Command::LeaseRevoke(id) => {
                 buffer.tag(tag::LEASE_REVOKE);
                 buffer.signed(id.get());
+            }
+            Command::LeaseExpire { id, term } => {
+                buffer.tag(tag::LEASE_EXPIRE);
+                buffer.signed(id.get());
+                buffer.unsigned(term.get());
             }
             Command::Publish {
                 member,
@@ -127,6 +141,10 @@ impl Proposal {
                 ttl_seconds: reader.signed()?,
             },
             tag::LEASE_REVOKE => Command::LeaseRevoke(LeaseId::new(reader.signed()?)),
+            tag::LEASE_EXPIRE => Command::LeaseExpire {
+                id: LeaseId::new(reader.signed()?),
+                term: Term::new(reader.unsigned()?),
+            },
             tag::PUBLISH => Command::Publish {
                 member: MemberId::new(reader.unsigned()?),
                 name: reader.text()?,

@@ -13,6 +13,8 @@ mod ops_codec;
 mod outcome;
 mod records;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::Checkpoint;
 pub use cluster::{Member, RaftMember};

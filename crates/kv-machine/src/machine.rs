@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{Change, LeaseBook, RangeError, ReadError, Store, StoreOptions, View, WriteError};
-use kv_types::{LeaseId, LogId, Revision};
+use kv_types::{LeaseId, LogId, Revision, Term};
 
 use crate::cluster::{Cluster, Member, RaftMember};
 use crate::command::{Command, Proposal};
@@ -75,6 +75,14 @@ impl Machine {
         &mut self.store
     }
 
+    /// Bytes of the store's files on disk.
+    ///
+    /// # Errors
+    /// [`MachineError::Backend`] if they cannot be listed.
+    pub fn size_on_disk(&self) -> Result<u64, MachineError> {
+        Ok(self.backend.size_on_disk()?)
+    }
+
     /// The changes applied since this was last asked, in order.
     pub fn take_changes(&mut self) -> Vec<Change> {
         self.store.take_changes()
@@ -100,7 +108,7 @@ impl Machine {
             Proposal::decode_all(payload).map_err(|source| ApplyError::Decode { log_id, source })?;
         for Proposal { id, command } in proposals {
             let outcome = self
-                .apply_command(command, effects)
+                .apply_command(command, log_id.term, effects)
                 .map_err(|source| ApplyError::Read { log_id, source })?;
             effects.outcomes.push((id, outcome));
         }
@@ -116,7 +124,12 @@ impl Machine {
         self.applied = Some(log_id);
     }
 
-    fn apply_command(&mut self, command: Command, effects: &mut Effects) -> Result<Outcome, ReadError> {
+    fn apply_command(
+        &mut self,
+        command: Command,
+        term: Term,
+        effects: &mut Effects,
+    ) -> Result<Outcome, ReadError> {
         let book = &mut Book(&mut self.lessor);
         Ok(match command {
             Command::Put(request) => Outcome::Put(refused_or_broken(self.store.put(&request, book))?),
@@ -129,6 +142,10 @@ impl Machine {
                 Outcome::LeaseGrant(self.grant(id, ttl_seconds, effects))
             }
             Command::LeaseRevoke(id) => Outcome::LeaseRevoke(self.revoke(id, effects)),
+            Command::LeaseExpire { id, term: of_clock } if of_clock == term => {
+                Outcome::LeaseRevoke(self.revoke(id, effects))
+            }
+            Command::LeaseExpire { .. } => Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound)),
             Command::Publish {
                 member,
                 name,

@@ -1,5 +1,34 @@
 //! The async shell of a member: propose and await, linearizable reads, leases, watches.
+//!
+//! [`Replica`] holds the state machine and everyone who waits for it; Raft applies entries to it. [`Server`] is
+//! what the edge calls. tonic, HTTP and flags are not known here.
 
 mod error;
+mod leader_calls;
+mod leases;
+mod maintenance;
+mod metrics;
+mod options;
+mod proposals;
+mod quota;
+mod read_barrier;
+mod replica;
+mod server;
+mod shell;
+mod snapshots;
+mod start;
+mod status;
+mod waiters;
+mod watches;
 
 pub use error::RequestError;
+pub use kv_machine::Member;
+pub use leases::{LeaseGranted, LeaseTimeToLive};
+pub use metrics::{MetricsSnapshot, disk_histogram};
+pub use options::ServerOptions;
+pub use replica::Replica;
+pub use server::{Header, Server};
+pub use shell::LogGauge;
+pub use start::Running;
+pub use status::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Status};
+pub use watches::WatchStream;

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 use kv_backend::BackendHome;
 use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
 use kv_mvcc::{StoreOptions, View};
-use kv_raft::{Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource};
-use kv_types::LogIndex;
+use kv_raft::{
+    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
+};
+use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::leases::LeaseClock;
 use crate::maintenance::Maintenance;
@@ -36,6 +38,10 @@ pub(crate) struct Replica {
     pub(crate) maintaining: Mutex<()>,
     /// The disk had no space for the last checkpoint.
     disk_full: AtomicBool,
+    /// Bytes of the store on disk after the last checkpoint.
+    disk_bytes: AtomicU64,
+    /// Told when maintenance has done something.
+    maintained: Notify,
     pub(crate) waiters: Waiters,
     pub(crate) watches: Arc<Watches>,
     pub(crate) leases: LeaseClock,
@@ -45,8 +51,14 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Opens the state as the last checkpoint left it.
-    pub(crate) fn open(home: Arc<dyn BackendHome>, store_options: StoreOptions) -> Result<Self, MachineError> {
-        let machine = Machine::open(home.open()?, store_options)?;
+    pub(crate) fn open(
+        home: Arc<dyn BackendHome>,
+        store_options: StoreOptions,
+        progress_interval: Duration,
+    ) -> Result<Self, MachineError> {
+        let backend = home.open()?;
+        let disk_bytes = backend.size_on_disk()?;
+        let machine = Machine::open(backend, store_options)?;
         let view = machine.view();
         let applied = machine.applied().map_or(LogIndex::default(), |log_id| log_id.index);
         Ok(Self {
@@ -58,8 +70,10 @@ impl Replica {
             snapshot: Mutex::new(None),
             maintaining: Mutex::new(()),
             disk_full: AtomicBool::new(false),
+            disk_bytes: AtomicU64::new(disk_bytes),
+            maintained: Notify::new(),
             waiters: Waiters::default(),
-            watches: Arc::new(Watches::new(view)),
+            watches: Arc::new(Watches::new(view, progress_interval)),
             leases: LeaseClock::new(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
@@ -91,6 +105,30 @@ impl Replica {
         let _ = applied.wait_for(|applied| *applied >= index).await;
     }
 
+    /// Makes what maintenance changed visible to readers: what it dropped is freed.
+    pub(crate) fn publish(&self) {
+        let machine = self.machine.lock();
+        self.view.store(Arc::new(machine.view()));
+        drop(machine);
+        self.maintained.notify_waiters();
+    }
+
+    /// Waits until what compaction at `revision` left over is dropped here.
+    pub(crate) async fn wait_garbage_collected(&self, revision: Revision) {
+        loop {
+            let maintained = self.maintained.notified();
+            if self.view().garbage_collected() >= Some(revision) {
+                return;
+            }
+            maintained.await;
+        }
+    }
+
+    /// Bytes of the store on disk, as of the last checkpoint.
+    pub(crate) fn size_on_disk(&self) -> u64 {
+        self.disk_bytes.load(Ordering::Relaxed)
+    }
+
     /// Whether writes have to be refused because the disk is full.
     pub(crate) fn is_disk_full(&self) -> bool {
         self.disk_full.load(Ordering::Relaxed)
@@ -108,6 +146,10 @@ impl Replica {
     pub(crate) fn checkpoint_done(&self, snapshot: &Snapshot, took: Duration) {
         if self.disk_full.swap(false, Ordering::Relaxed) {
             tracing::info!("the disk has space again; accepting writes");
+        }
+        match self.machine.lock().size_on_disk() {
+            Ok(bytes) => self.disk_bytes.store(bytes, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the size of the store cannot be read"),
         }
         self.metrics.backend_commits.observe(took);
         tracing::debug!(applied = ?snapshot.applied(), elapsed_ms = took.as_millis(), "checkpoint written");

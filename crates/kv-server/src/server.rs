@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use kv_machine::{Command, LeaseCommandError, Member, Outcome};
 use kv_mvcc::{
-    CompactError, DeleteRequest, DeleteResult, HashKv, Op, PutRequest, PutResult, RangeError, RangeRequest,
+    CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
 };
 use kv_types::{ClusterId, LeaseId, Limits, MemberId, Revision, Term};
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::{LeaseGranted, LeaseTimeToLive, TTL_SECONDS_MAX, granted_ttl};
+use crate::metrics::MetricsSnapshot;
+use crate::quota::{LEASE_COST, put_cost, txn_cost};
 use crate::shell::Shell;
 use crate::status::Status;
 use crate::watches::WatchStream;
@@ -50,8 +52,8 @@ impl Server {
     pub fn header_at(&self, revision: Revision) -> Header {
         let shell = &self.shell;
         Header {
-            cluster_id: shell.cluster_id,
-            member_id: shell.member_id,
+            cluster_id: shell.options.cluster_id,
+            member_id: shell.options.member_id,
             revision,
             raft_term: shell.raft.term(),
         }
@@ -98,7 +100,7 @@ impl Server {
     /// # Errors
     /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
     pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
-        self.shell.check_space(&[Op::Put(request.clone())])?;
+        self.shell.check_space(put_cost(&request))?;
         match self.propose(Command::Put(request)).await? {
             Outcome::Put(result) => result.map_err(write_error),
             other => Err(mismatch(&other)),
@@ -128,8 +130,7 @@ impl Server {
             }
             return self.view().txn(&read_only).map_err(range_error);
         }
-        self.shell.check_space(&request.success)?;
-        self.shell.check_space(&request.failure)?;
+        self.shell.check_space(txn_cost(&request))?;
         match self.propose(Command::Txn(request)).await? {
             Outcome::Txn(result) => result.map_err(write_error),
             other => Err(mismatch(&other)),
@@ -147,7 +148,7 @@ impl Server {
             other => return Err(mismatch(&other)),
         };
         if physical && result != Err(CompactError::FutureRevision) {
-            self.shell.garbage_collected().await?;
+            self.shell.replica.wait_garbage_collected(revision).await;
         }
         match result {
             Ok(()) => Ok(self.view().revision()),
@@ -164,7 +165,7 @@ impl Server {
         if ttl_seconds > TTL_SECONDS_MAX {
             return Err(RequestError::LeaseTtlTooLarge);
         }
-        self.shell.check_space_for(LEASE_COST)?;
+        self.shell.check_space(LEASE_COST)?;
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
@@ -235,6 +236,11 @@ impl Server {
         self.shell.status()
     }
 
+    /// The numbers of this moment.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.shell.metrics()
+    }
+
     /// The hash of all history up to a revision, or up to now. Reads every row, off the runtime.
     ///
     /// # Errors
@@ -247,7 +253,7 @@ impl Server {
 
     /// Opens a stream of watchers. They end when it is dropped.
     pub fn watch_stream(&self) -> WatchStream {
-        self.shell.watches().open_stream()
+        self.shell.replica.watches.open_stream()
     }
 
     /// Returns once this member has applied everything acknowledged before the call.
@@ -268,8 +274,6 @@ impl Server {
     }
 }
 
-/// What a lease counts against the quota, in bytes.
-const LEASE_COST: u64 = 64;
 
 fn range_error(error: RangeError) -> RequestError {
     match error {

@@ -52,6 +52,10 @@ impl Waiters {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.by_request.lock().len()
+    }
+
     pub(crate) fn forget(&self, id: RequestId) {
         self.by_request.lock().remove(&id);
     }

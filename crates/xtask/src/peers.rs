@@ -45,13 +45,13 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "kube-apiserver on one member",
         script: "k8s/run.sh",
-        args: &["1"],
+        args: &["one"],
         needs: Tool::Go,
     },
     Peer {
         name: "kube-apiserver on three members",
         script: "k8s/run.sh",
-        args: &["3"],
+        args: &["three"],
         needs: Tool::Go,
     },
 ];

@@ -1,0 +1,162 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use kv_types::{ClusterId, MemberId};
+
+use crate::StartError;
+
+/// The directory of a member, held by this process as long as the value lives.
+///
+/// | below `member/` | content |
+/// |---|---|
+/// | `lock` | locked by the process that uses the directory |
+/// | `identity` | format, member ID and cluster ID, as text |
+/// | `wal/` | the log |
+/// | `db/` | the store: the checkpoint of the log |
+/// | `snap/` | snapshots being received |
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    member: PathBuf,
+    _lock: File,
+}
+
+/// Who the data belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) member: MemberId,
+    pub(crate) cluster: ClusterId,
+}
+
+/// The format of the directory; a later one is refused.
+const FORMAT: u32 = 1;
+
+impl DataDir {
+    /// Creates what is missing, and takes the lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
+        let member = path.join("member");
+        for dir in [path, &member, &member.join("wal"), &member.join("db"), &member.join("snap")] {
+            create_dir(dir)?;
+        }
+        let lock = lock(&member.join("lock"))?;
+        Ok(Self { member, _lock: lock })
+    }
+
+    pub(crate) fn wal(&self) -> PathBuf {
+        self.member.join("wal")
+    }
+
+    pub(crate) fn db(&self) -> PathBuf {
+        self.member.join("db")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.member.join("snap")
+    }
+
+    fn identity_path(&self) -> PathBuf {
+        self.member.join("identity")
+    }
+
+    /// Whose data this is; `None` for a directory that was not used yet.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, StartError> {
+        let path = self.identity_path();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StartError::io("read", &path)(source)),
+        };
+        parse_identity(&text, &path).map(Some)
+    }
+
+    /// Says whose data this is going to be; durable when this returns.
+    pub(crate) fn set_identity(&self, identity: Identity) -> Result<(), StartError> {
+        let path = self.identity_path();
+        let temporary = self.member.join("identity.tmp");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            file.write_all(print_identity(identity).as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)?;
+            File::open(&self.member)?.sync_all()
+        };
+        write().map_err(StartError::io("write", &path))
+    }
+}
+
+fn create_dir(path: &Path) -> Result<(), StartError> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parents = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let created = parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(path));
+            created.map_err(StartError::io("create directory", path))
+        }
+        created => created.map_err(StartError::io("create directory", path)),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StartError> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = opened.map_err(StartError::io("open", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(StartError::io("lock", path)(source)),
+    }
+}
+
+fn print_identity(identity: Identity) -> String {
+    format!("format {FORMAT}\nmember {}\ncluster {}\n", identity.member, identity.cluster)
+}
+
+fn parse_identity(text: &str, path: &Path) -> Result<Identity, StartError> {
+    let damaged = || StartError::Identity { path: path.into() };
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.ok_or_else(damaged)
+    };
+    let hex = |name: &str| u64::from_str_radix(field(name)?, 16).map_err(|_| damaged());
+    let format: u32 = field("format")?.parse().map_err(|_| damaged())?;
+    if format > FORMAT {
+        return Err(StartError::NewerFormat { path: path.into(), found: format, known: FORMAT });
+    }
+    Ok(Identity { member: MemberId::new(hex("member")?), cluster: ClusterId::new(hex("cluster")?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Identity = Identity { member: MemberId::new(0x8e9e), cluster: ClusterId::new(0xcdf8) };
+
+    #[test]
+    fn an_identity_is_kept_and_read_back() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(&temporary.path().join("not/there/yet")).unwrap();
+        assert_eq!(dir.identity().unwrap(), None);
+        dir.set_identity(IDENTITY).unwrap();
+        assert_eq!(dir.identity().unwrap(), Some(IDENTITY));
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused_by_name() {
+        let temporary = tempfile::tempdir().unwrap();
+        let first = DataDir::open(temporary.path()).unwrap();
+        let error = DataDir::open(temporary.path()).unwrap_err().to_string();
+        assert!(error.contains("in use by another process"), "{error}");
+        drop(first);
+        DataDir::open(temporary.path()).unwrap();
+    }
+
+    #[test]
+    fn newer_formats_and_damage_are_told_apart() {
+        let path = Path::new("identity");
+        let newer = print_identity(IDENTITY).replace("format 1", "format 2");
+        assert!(matches!(parse_identity(&newer, path), Err(StartError::NewerFormat { found: 2, .. })));
+        for damaged in ["", "format x\n", "format 1\nmember zz\ncluster 1\n", "format 1\nmember 1\n"] {
+            assert!(matches!(parse_identity(damaged, path), Err(StartError::Identity { .. })), "{damaged}");
+        }
+    }
+}

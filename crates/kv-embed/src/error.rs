@@ -1,0 +1,103 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kv_types::{ClusterId, MemberId};
+use thiserror::Error;
+
+/// Why a member did not start. Nothing is left running, and nothing on disk is changed for the worse.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A file operation was refused.
+    #[error("{attempt} {path}: {source}", path = path.display())]
+    Io {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process holds the data directory.
+    #[error(
+        "data directory is in use by another process (it holds {path}); stop that one, or choose another --data-dir",
+        path = path.display()
+    )]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The identity file is damaged.
+    #[error("{path} is damaged; restore the data directory, or remove it and let this member join anew", path = path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer program wrote the data directory.
+    #[error("{path} has format {found}, this kvd reads formats up to {known}; use the newer kvd", path = path.display())]
+    NewerFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+    /// The data directory holds data of another cluster than the flags describe.
+    #[error(
+        "{dir} belongs to member {member} of cluster {cluster}, but the flags describe member {asked_member} of \
+         cluster {asked_cluster}; choose another --data-dir, or mend --initial-cluster and --initial-cluster-token",
+        dir = dir.display()
+    )]
+    OtherCluster {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose data it is.
+        member: MemberId,
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Who was to be started.
+        asked_member: MemberId,
+        /// In which cluster.
+        asked_cluster: ClusterId,
+    },
+    /// An address cannot be listened on.
+    #[error("listen on {url}: {source}")]
+    Listen {
+        /// The URL.
+        url: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log cannot be opened.
+    #[error("open the log in {dir}: {source}", dir = dir.display())]
+    Log {
+        /// Its directory.
+        dir: PathBuf,
+        /// Why.
+        source: kv_wal::OpenError,
+    },
+    /// The store cannot be opened.
+    #[error("open the store in {dir}: {source}", dir = dir.display())]
+    Store {
+        /// Its directory.
+        dir: PathBuf,
+        /// Why.
+        source: kv_machine::MachineError,
+    },
+    /// Raft did not start.
+    #[error(transparent)]
+    Raft(#[from] kv_raft::StartError),
+    /// Joining an existing cluster is not there yet.
+    #[error("--initial-cluster-state=existing with an empty data directory: joining a running cluster is not supported yet")]
+    Join,
+    /// A thread could not be started.
+    #[error("start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    pub(crate) fn io(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { attempt, path, source }
+    }
+}

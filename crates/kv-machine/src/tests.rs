@@ -1,0 +1,230 @@
+//! The machine as a whole: equal logs give equal states, whatever happens in between.
+
+use bytes::Bytes;
+use kv_backend::{BackendHome, MemoryHome};
+use kv_mvcc::{DeleteRequest, KeyValue, PutLease, PutRequest, PutValue, RangeRequest, StoreOptions};
+use kv_types::{KeyRange, LeaseId, LogId, LogIndex, MemberId, RequestId, Revision, Term};
+use proptest::prelude::*;
+
+use crate::{Command, Effects, LeaseCommandError, Machine, Outcome, Proposal, Snapshot, SnapshotInstall};
+
+fn open(home: &MemoryHome) -> Machine {
+    Machine::open(home.open().unwrap(), StoreOptions::default()).unwrap()
+}
+
+fn log_id(index: u64) -> LogId {
+    LogId {
+        term: Term::new(1),
+        leader: MemberId::new(1),
+        index: LogIndex::new(index),
+    }
+}
+
+/// Applies the command as entry `index`, through its encoding.
+fn apply(machine: &mut Machine, index: u64, command: Command) -> Outcome {
+    let mut payload = Vec::new();
+    Proposal {
+        id: RequestId::new(index),
+        command,
+    }
+    .encode(&mut payload);
+    let mut effects = Effects::default();
+    machine.apply(log_id(index), &payload, &mut effects).unwrap();
+    machine.take_changes();
+    let (id, outcome) = effects.outcomes.pop().unwrap();
+    assert_eq!(id, RequestId::new(index));
+    outcome
+}
+
+fn put(key: &str, value: &str, lease: Option<i64>) -> Command {
+    Command::Put(PutRequest {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: PutValue::New(Bytes::copy_from_slice(value.as_bytes())),
+        lease: PutLease::Set(lease.map(LeaseId::new)),
+        prev_kv: false,
+    })
+}
+
+/// Everything that can be seen of a state.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    applied: Option<LogId>,
+    kvs: Vec<KeyValue>,
+    revision: Revision,
+    compacted: Option<Revision>,
+    hash: u32,
+    leases: Vec<(LeaseId, i64, Vec<Bytes>)>,
+    members: Vec<crate::Member>,
+}
+
+fn see(machine: &Machine) -> Seen {
+    let view = machine.view();
+    let all = view.range(&RangeRequest::new(KeyRange::all())).unwrap();
+    let lessor = machine.lessor();
+    let keys = |id| lessor.keys(id).unwrap().cloned().collect();
+    Seen {
+        applied: machine.applied(),
+        kvs: all.kvs,
+        revision: view.revision(),
+        compacted: view.compacted(),
+        hash: view.hash_kv(None).unwrap().hash,
+        leases: lessor.iter().map(|(id, ttl)| (id, ttl, keys(id))).collect(),
+        members: machine.members(),
+    }
+}
+
+fn checkpoint(machine: &mut Machine) -> Snapshot {
+    let mut checkpoint = machine.plan_checkpoint().unwrap();
+    checkpoint.write().unwrap();
+    let snapshot = Snapshot::of(&checkpoint);
+    drop(machine.finish_checkpoint(checkpoint));
+    snapshot
+}
+
+fn install(snapshot: &Snapshot) -> Machine {
+    let backend = MemoryHome::new().open().unwrap();
+    let header = snapshot.frame(0).unwrap().unwrap();
+    let mut install = SnapshotInstall::begin(backend, StoreOptions::default(), &header).unwrap();
+    for number in 1..snapshot.frames() {
+        install.frame(&snapshot.frame(number).unwrap().unwrap()).unwrap();
+    }
+    assert_eq!(snapshot.frame(snapshot.frames()).unwrap(), None);
+    install.finish().unwrap()
+}
+
+#[test]
+fn a_revoked_lease_takes_its_keys_along_in_one_revision() {
+    let mut machine = open(&MemoryHome::new());
+    apply(
+        &mut machine,
+        1,
+        Command::LeaseGrant {
+            id: LeaseId::new(7),
+            ttl_seconds: 60,
+        },
+    );
+    apply(&mut machine, 2, put("b", "1", Some(7)));
+    apply(&mut machine, 3, put("a", "1", Some(7)));
+    apply(&mut machine, 4, put("b", "2", None));
+    let outcome = apply(&mut machine, 5, Command::LeaseRevoke(LeaseId::new(7)));
+    assert!(matches!(outcome, Outcome::LeaseRevoke(Ok(()))));
+    let seen = see(&machine);
+    assert_eq!((seen.kvs.len(), seen.revision), (1, Revision::new(5)));
+    let outcome = apply(&mut machine, 6, Command::LeaseRevoke(LeaseId::new(7)));
+    assert!(matches!(
+        outcome,
+        Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound))
+    ));
+}
+
+#[test]
+fn an_expiry_of_another_term_does_nothing() {
+    let mut machine = open(&MemoryHome::new());
+    let id = LeaseId::new(7);
+    apply(&mut machine, 1, Command::LeaseGrant { id, ttl_seconds: 60 });
+    apply(
+        &mut machine,
+        2,
+        Command::LeaseExpire {
+            id,
+            term: Term::new(2),
+        },
+    );
+    assert_eq!(machine.lessor().len(), 1);
+    apply(
+        &mut machine,
+        3,
+        Command::LeaseExpire {
+            id,
+            term: Term::new(1),
+        },
+    );
+    assert!(machine.lessor().is_empty());
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_stops_the_machine_without_a_change() {
+    let mut machine = open(&MemoryHome::new());
+    let before = see(&machine);
+    let result = machine.apply(log_id(1), &[1, 99], &mut Effects::default());
+    assert!(
+        result
+            .unwrap_err()
+            .to_string()
+            .contains("is not a command of this version")
+    );
+    assert_eq!(see(&machine), before);
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let key = "[a-d]{1,2}";
+    prop_oneof![
+        4 => (key, "[x-z]{0,3}", prop::option::of(1..4i64)).prop_map(|(key, value, lease)| put(&key, &value, lease)),
+        2 => (key, key).prop_map(|(start, end)| {
+            let range = KeyRange::from_wire(start.into(), end.into());
+            Command::Delete(DeleteRequest { range, prev_kv: false })
+        }),
+        1 => (1..20i64).prop_map(|revision| Command::Compact(Revision::new(revision))),
+        2 => (1..4i64, 1..99i64).prop_map(|(id, ttl_seconds)| Command::LeaseGrant { id: LeaseId::new(id), ttl_seconds }),
+        1 => (1..4i64).prop_map(|id| Command::LeaseRevoke(LeaseId::new(id))),
+    ]
+}
+
+proptest! {
+    /// One member applies everything in one go; the other is restarted from checkpoints at any place, with the
+    /// log applied again from there; a third takes a snapshot of the second.
+    #[test]
+    fn equal_logs_give_equal_states_across_restarts_and_snapshots(
+        commands in prop::collection::vec((command(), 0..10u8), 1..60),
+    ) {
+        let mut steady = open(&MemoryHome::new());
+        let home = MemoryHome::new();
+        let mut restarted = open(&home);
+        let mut log: Vec<Command> = Vec::new();
+        for (command, event) in commands {
+            log.push(command.clone());
+            let index = log.len() as u64;
+            apply(&mut steady, index, command.clone());
+            apply(&mut restarted, index, command);
+            match event {
+                0 => drop(checkpoint(&mut restarted)),
+                1 => {
+                    let view = restarted.view();
+                    if let Some(plan) = view.plan_garbage(3) {
+                        restarted.store_mut().finish_garbage(plan);
+                    }
+                }
+                2 => {
+                    restarted = open(&home);
+                    let from = restarted.applied().map_or(0, |applied| applied.index.get());
+                    for index in from + 1..=log.len() as u64 {
+                        let command = log[usize::try_from(index - 1).unwrap()].clone();
+                        apply(&mut restarted, index, command);
+                    }
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(see(&restarted), see(&steady));
+        let snapshot = checkpoint(&mut restarted);
+        let installed = install(&snapshot);
+        prop_assert_eq!(see(&installed), see(&steady));
+    }
+
+    #[test]
+    fn any_payload_is_read_or_refused(payload: Vec<u8>) {
+        let _ = Proposal::decode_all(&payload);
+    }
+
+    #[test]
+    fn proposals_survive_their_encoding(commands in prop::collection::vec(command(), 0..5)) {
+        let proposals: Vec<Proposal> = commands
+            .into_iter()
+            .enumerate()
+            .map(|(id, command)| Proposal { id: RequestId::new(id as u64), command })
+            .collect();
+        let mut payload = Vec::new();
+        proposals.iter().for_each(|proposal| proposal.encode(&mut payload));
+        prop_assert_eq!(Proposal::decode_all(&payload), Ok(proposals));
+    }
+}

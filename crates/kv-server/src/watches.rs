@@ -1,0 +1,259 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kv_mvcc::{Change, ReadError, Row, View};
+use kv_types::{Revision, RowRevision, WatchId};
+use kv_watch::{Counts, History, Hub, HubOptions, Outgoing, StreamId, StreamReceiver, WatchCreate};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// Changes that were applied and not yet given to the watchers may be this many before the watchers are told to
+/// read them from history instead: writers never wait for watchers, and memory stays bounded.
+const PENDING_CHANGES_MAX: usize = 100_000;
+
+/// After history could not be read, catching up is tried again this much later.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The watchers of this member, fed from the apply path without ever holding it up.
+///
+/// The apply path only leaves its changes here; the hub is moved by tasks, and by whoever creates a watcher.
+pub(crate) struct Watches {
+    hub: Mutex<Hub>,
+    pending: Mutex<Pending>,
+    /// The store as of the last changes given to the hub or later.
+    view: ArcSwap<Stored>,
+    applied: Notify,
+    lagging: Arc<Notify>,
+    stopped: watch::Sender<bool>,
+    epoch: Instant,
+}
+
+#[derive(Default)]
+struct Pending {
+    changes: Vec<Change>,
+    /// The store after the changes.
+    view: Option<View>,
+    /// Not all changes are there: the store was replaced, or they were too many.
+    gap: bool,
+}
+
+impl Watches {
+    pub(crate) fn new(view: View, progress_interval: Duration) -> Self {
+        let lagging = Arc::new(Notify::new());
+        let waker = Arc::clone(&lagging);
+        let options = HubOptions { progress_interval, ..HubOptions::default() };
+        let hub = Hub::new(options, view.revision(), Arc::new(move || waker.notify_one()));
+        Self {
+            hub: Mutex::new(hub),
+            pending: Mutex::default(),
+            view: ArcSwap::from_pointee(Stored(view)),
+            applied: Notify::new(),
+            lagging,
+            stopped: watch::Sender::new(false),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Leaves what was applied; `view` is the store after it.
+    pub(crate) fn applied(&self, view: View, changes: Vec<Change>) {
+        {
+            let mut pending = self.pending.lock();
+            pending.view = Some(view);
+            if pending.gap || pending.changes.len() + changes.len() > PENDING_CHANGES_MAX {
+                pending.gap = true;
+                pending.changes = Vec::new();
+            } else if pending.changes.is_empty() {
+                pending.changes = changes;
+            } else {
+                pending.changes.extend(changes);
+            }
+        }
+        self.applied.notify_one();
+    }
+
+    /// The store was replaced by a later one.
+    pub(crate) fn replaced(&self, view: View) {
+        let mut pending = self.pending.lock();
+        *pending = Pending { changes: Vec::new(), view: Some(view), gap: true };
+        self.applied.notify_one();
+    }
+
+    /// The hub, with everything given to it that was applied before the call. Whoever hears of a write before
+    /// creating a watcher has it begin after that write.
+    fn hub(&self) -> MutexGuard<'_, Hub> {
+        let mut hub = self.hub.lock();
+        let Pending { changes, view, gap } = std::mem::take(&mut *self.pending.lock());
+        if let Some(view) = view {
+            let stored = Stored(view);
+            if gap {
+                hub.on_installed(stored.revision());
+            } else if !changes.is_empty() {
+                hub.on_applied(&stored, &changes);
+            }
+            self.view.store(Arc::new(stored));
+        }
+        hub
+    }
+
+    /// Ends all streams.
+    pub(crate) fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// How many streams and watchers there are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.hub.lock().counts()
+    }
+
+    /// Opens a stream.
+    pub(crate) fn open_stream(self: &Arc<Self>) -> WatchStream {
+        let ready = Arc::new(Notify::new());
+        let waker = Arc::clone(&ready);
+        let now = self.epoch.elapsed();
+        // Spread by the time of opening: any spread will do.
+        let jitter = f64::from(now.subsec_micros() % 1000) / 1000.0;
+        let (id, receiver) = self.hub().open_stream(now, jitter, Arc::new(move || waker.notify_one()));
+        WatchStream { watches: Arc::clone(self), id, receiver, ready, stopped: self.stopped.subscribe() }
+    }
+
+    /// Gives the hub what is applied, until the member stops.
+    pub(crate) async fn run_live(self: Arc<Self>) {
+        loop {
+            self.applied.notified().await;
+            drop(self.hub());
+        }
+    }
+
+    /// Lets lagging watchers read history, until the member stops. Rounds are read without the hub.
+    pub(crate) async fn run_catching_up(self: Arc<Self>) {
+        loop {
+            self.lagging.notified().await;
+            let watches = Arc::clone(&self);
+            let caught_up = tokio::task::spawn_blocking(move || watches.catch_up()).await;
+            if let Ok(Err(error)) = caught_up {
+                tracing::error!(%error, "watchers cannot read history; trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+                self.lagging.notify_one();
+            }
+        }
+    }
+
+    fn catch_up(&self) -> Result<(), ReadError> {
+        loop {
+            let (round, history) = {
+                let mut hub = self.hub();
+                let history = self.view.load_full();
+                let Some(round) = hub.plan_catch_up(history.as_ref()) else { return Ok(()) };
+                (round, history)
+            };
+            let caught_up = round.read(history.as_ref())?;
+            let mut hub = self.hub();
+            let history = self.view.load_full();
+            hub.finish_catch_up(history.as_ref(), caught_up)?;
+        }
+    }
+
+    /// Reports progress when it is due, until the member stops.
+    pub(crate) async fn run_progress(self: Arc<Self>) {
+        loop {
+            let due = self.hub().next_tick();
+            let pause = due.map_or(IDLE_TICK, |due| due.saturating_sub(self.epoch.elapsed()));
+            tokio::time::sleep(pause.min(IDLE_TICK)).await;
+            self.hub().tick(self.epoch.elapsed());
+        }
+    }
+}
+
+/// How long the progress task sleeps at most, since a stream opened meanwhile may be due earlier.
+const IDLE_TICK: Duration = Duration::from_millis(100);
+
+/// A stream of watchers. They end when it is dropped.
+pub struct WatchStream {
+    watches: Arc<Watches>,
+    id: StreamId,
+    receiver: StreamReceiver,
+    ready: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl WatchStream {
+    /// Creates a watcher; the answer comes through [`WatchStream::next`], before any event of it.
+    ///
+    /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
+    pub fn create(&mut self, create: WatchCreate) {
+        let created = self.watches.hub().create(self.id, create);
+        debug_assert!(created.is_ok(), "a request was read that there is no room to answer");
+    }
+
+    /// Ends a watcher, if there is one; the answer comes through [`WatchStream::next`].
+    ///
+    /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
+    pub fn cancel(&mut self, id: WatchId) {
+        let cancelled = self.watches.hub().cancel(self.id, id);
+        debug_assert!(cancelled.is_ok(), "a request was read that there is no room to answer");
+    }
+
+    /// Reports progress of the whole stream if all its watchers are caught up; otherwise does nothing.
+    pub fn request_progress(&mut self) {
+        self.watches.hub().request_progress(self.id);
+    }
+
+    /// Whether requests may be read from the client: not while too many answers wait to be sent.
+    pub fn takes_requests(&self) -> bool {
+        self.receiver.takes_requests()
+    }
+
+    /// Waits for the next response; `None` when the member is shutting down. Nothing is lost when the future is
+    /// dropped.
+    pub async fn next(&mut self) -> Option<Outgoing> {
+        loop {
+            if let Some(response) = self.receiver.try_next() {
+                return Some(response);
+            }
+            tokio::select! {
+                () = self.ready.notified() => {}
+                _ = self.stopped.wait_for(|stopped| *stopped) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for WatchStream {
+    fn drop(&mut self) {
+        self.watches.hub.lock().close_stream(self.id);
+    }
+}
+
+/// The store as watchers read it.
+struct Stored(View);
+
+impl History for Stored {
+    fn revision(&self) -> Revision {
+        self.0.revision()
+    }
+
+    fn compacted(&self) -> Option<Revision> {
+        self.0.compacted()
+    }
+
+    fn row(&self, revision: RowRevision) -> Result<Option<Arc<Row>>, ReadError> {
+        self.0.row(revision)
+    }
+
+    fn changes(
+        &self,
+        from: Revision,
+        to: Revision,
+        visit: &mut dyn FnMut(Change) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        for change in self.0.history(from, to) {
+            if visit(change?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
