@@ -36,6 +36,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Puts the batch into the live state: readable at once, durable after the next flush. When a key is in
     /// the batch more than once, the last one counts.
     ///
+    /// Until then it is held in memory: flush every 8 MiB or so.
+    ///
     /// Of two batches without a flush between them a crash keeps both or neither.
     ///
     /// # Errors

@@ -18,8 +18,6 @@ use crate::{Backend, BackendError, Batch, OpenError, Visit};
 
 /// Bytes a scan takes over before it lets the writer in again.
 const SCAN_CHUNK_BYTES: usize = 1024 * 1024;
-/// Bytes that must be free beyond what a flush may write.
-const SPACE_MARGIN_BYTES: u64 = 16 * 1024 * 1024;
 /// A changed pair makes sled write its whole leaf, in a slot of the next larger size.
 const SPACE_FACTOR: u64 = 4;
 /// Each failed flush leaks a cache and a thread, so there is an end to it.
@@ -115,10 +113,9 @@ impl SledBackend {
         result
     }
 
-    /// An error if the disk may be too full to flush `bytes`. sled survives a full disk no better than a power
-    /// loss, so it is not brought there.
+    /// An error if flushing `bytes` may leave too little space.
     fn check_space(&self, bytes: usize) -> io::Result<()> {
-        let needed = bytes as u64 * SPACE_FACTOR + SPACE_MARGIN_BYTES;
+        let needed = (bytes as u64 * SPACE_FACTOR).saturating_add(self.generations.free_bytes_min());
         let free = self.generations.free_bytes()?;
         if free < needed {
             let message = format!("{free} bytes are free, {needed} needed");

@@ -48,6 +48,11 @@ impl Generations {
         self.options.reopen_bytes
     }
 
+    /// Bytes that must stay free.
+    pub(super) fn free_bytes_min(&self) -> u64 {
+        self.options.free_bytes_min
+    }
+
     /// Bytes the disk has left for us.
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(&self.home)?;

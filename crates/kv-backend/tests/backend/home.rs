@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kv_backend::{Backend, BackendHome, Batch, OpenError, SledHome};
+use kv_backend::{Backend, BackendError, BackendHome, Batch, OpenError, SledHome, SledOptions};
 
 use crate::model::read_all;
 
@@ -229,9 +229,10 @@ fn a_file_in_place_of_the_home_is_an_error_naming_it() {
 #[test]
 fn reads_go_on_during_flushes_and_reopenings() {
     let dir = tempfile::tempdir().unwrap();
-    let options = kv_backend::SledOptions {
+    let options = SledOptions {
         cache_bytes: 1 << 20,
         reopen_bytes: 4 << 20,
+        ..SledOptions::default()
     };
     let home = SledHome::with_options(dir.path(), options);
     let backend = home.open().unwrap();
@@ -264,4 +265,25 @@ fn reads_go_on_during_flushes_and_reopenings() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert_eq!(read_all(&*backend).len(), 64 + 12 * 32);
+}
+
+#[test]
+fn a_disk_with_too_little_space_refuses_flushes_and_is_read_on() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path()));
+    let options = SledOptions {
+        free_bytes_min: u64::MAX,
+        ..SledOptions::default()
+    };
+    let backend = SledHome::with_options(dir.path(), options).open().unwrap();
+    put(&*backend, "more", "value");
+    assert!(backend.flush().unwrap_err().is_disk_full());
+    let mut batch = Batch::new();
+    batch.put("key", "other");
+    assert!(matches!(backend.write(batch), Err(BackendError::Refused { .. })));
+    assert!(backend.reopen().unwrap_err().is_disk_full());
+    assert_eq!(backend.get(b"key").unwrap().as_deref(), Some(&b"value"[..]));
+    assert_eq!(read_all(&*backend).len(), 2);
+    drop(backend);
+    assert_eq!(read_all(&*SledHome::new(dir.path()).open().unwrap()).len(), 1);
 }

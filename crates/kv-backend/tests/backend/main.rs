@@ -6,7 +6,11 @@
 )]
 
 mod chance;
+mod child;
 mod faults;
 mod home;
+mod kill;
 mod model;
+mod power;
 mod promises;
+mod trouble;

@@ -109,8 +109,9 @@ pub(crate) fn compare(home: &dyn BackendHome, keeps: Keeps, seed: u64, steps: us
     assert_eq!(read_all(&*backend), live, "seed {seed}");
 }
 
-/// Changes of one batch; `None` deletes.
-pub(crate) type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+/// A key and its new value; `None` deletes.
+pub(crate) type Change = (Vec<u8>, Option<Vec<u8>>);
+pub(crate) type Changes = Vec<Change>;
 
 pub(crate) fn random_changes(chance: &mut Chance) -> Changes {
     let count = 1 + chance.below(12);
@@ -135,7 +136,7 @@ pub(crate) fn random_key(chance: &mut Chance) -> Vec<u8> {
         .collect()
 }
 
-pub(crate) fn batch_of(changes: &Changes) -> Batch {
+pub(crate) fn batch_of(changes: &[Change]) -> Batch {
     let mut batch = Batch::new();
     for (key, value) in changes {
         match value {
@@ -146,7 +147,7 @@ pub(crate) fn batch_of(changes: &Changes) -> Batch {
     batch
 }
 
-pub(crate) fn apply(map: &mut Map, changes: &Changes) {
+pub(crate) fn apply(map: &mut Map, changes: &[Change]) {
     for (key, value) in changes {
         match value {
             Some(value) => map.insert(key.clone(), value.clone()),
@@ -155,7 +156,7 @@ pub(crate) fn apply(map: &mut Map, changes: &Changes) {
     }
 }
 
-fn write(backend: &dyn Backend, map: &mut Map, changes: &Changes) {
+fn write(backend: &dyn Backend, map: &mut Map, changes: &[Change]) {
     backend.write(batch_of(changes)).unwrap();
     apply(map, changes);
 }

@@ -31,6 +31,7 @@ fn a_sled_home_equals_a_map_when_it_reopens_all_the_time() {
         let options = SledOptions {
             cache_bytes: 64 * 1024,
             reopen_bytes: 100_000,
+            ..SledOptions::default()
         };
         compare(
             &SledHome::with_options(dir.path(), options),
