@@ -16,6 +16,8 @@ mod message;
 mod queue;
 mod recent;
 mod slab;
+#[cfg(test)]
+mod tests;
 
 pub use event::Event;
 pub use history::History;

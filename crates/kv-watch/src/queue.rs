@@ -8,11 +8,7 @@ use crate::slab::Key;
 /// Called when there is something to do. Must return at once, must not block, and must not call the hub.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// Most responses that nobody has asked for just now (events, progress, compaction) in one stream's queue, as
-/// in etcd. A watcher that finds it full becomes unsynced.
-pub(crate) const PUSHED_MAX: usize = 128;
-
-/// Most bytes of events in one stream's queue before it counts as full, so that large values do not make 128
+/// Most bytes of events in one stream's queue before it counts as full, so that large values do not make its
 /// responses gigabytes. A single response may exceed it.
 pub(crate) const PUSHED_BYTES_MAX: usize = 16 << 20;
 
@@ -23,6 +19,8 @@ pub(crate) const ANSWERS_MAX: usize = 128;
 /// The outgoing side of one stream: filled by the hub, drained by whoever sends.
 pub(crate) struct Queue {
     stream: Key,
+    /// Most responses that are not answers to requests: events, progress, compaction.
+    pushed_max: usize,
     state: Mutex<State>,
     consumer: Waker,
     drained: Arc<Drained>,
@@ -40,13 +38,13 @@ struct State {
 }
 
 impl State {
-    fn has_room(&self) -> bool {
-        self.pushed < PUSHED_MAX && self.pushed_bytes < PUSHED_BYTES_MAX
+    fn has_room(&self, pushed_max: usize) -> bool {
+        self.pushed < pushed_max && self.pushed_bytes < PUSHED_BYTES_MAX
     }
 
     /// Whether enough has been sent for waiting watchers to go on. Half, so that they go on in batches.
-    fn is_low(&self) -> bool {
-        self.pushed <= PUSHED_MAX / 2 && self.pushed_bytes <= PUSHED_BYTES_MAX / 2
+    fn is_low(&self, pushed_max: usize) -> bool {
+        self.pushed <= pushed_max / 2 && self.pushed_bytes <= PUSHED_BYTES_MAX / 2
     }
 }
 
@@ -74,9 +72,10 @@ impl Drained {
 }
 
 impl Queue {
-    pub(crate) fn new(stream: Key, consumer: Waker, drained: Arc<Drained>) -> Self {
+    pub(crate) fn new(stream: Key, pushed_max: usize, consumer: Waker, drained: Arc<Drained>) -> Self {
         Self {
             stream,
+            pushed_max,
             state: Mutex::default(),
             consumer,
             drained,
@@ -95,7 +94,7 @@ impl Queue {
     /// when there is.
     pub(crate) fn push(&self, response: Outgoing, bytes: usize) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if !state.has_room() {
+        if !state.has_room(self.pushed_max) {
             state.starved = true;
             return Err(Full);
         }
@@ -108,7 +107,7 @@ impl Queue {
     /// Adds a response that may as well be left out.
     pub(crate) fn push_if_room(&self, response: Outgoing) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if !state.has_room() {
+        if !state.has_room(self.pushed_max) {
             return Err(Full);
         }
         state.pushed += 1;
@@ -119,7 +118,7 @@ impl Queue {
     /// Whether there is room; if not, the hub hears of it when there is.
     pub(crate) fn reserve(&self) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if state.has_room() {
+        if state.has_room(self.pushed_max) {
             return Ok(());
         }
         state.starved = true;
@@ -152,7 +151,7 @@ impl Queue {
                 state.pushed_bytes -= bytes;
             }
         }
-        let refill = state.starved && state.is_low();
+        let refill = state.starved && state.is_low(self.pushed_max);
         if refill {
             state.starved = false;
         }

@@ -14,12 +14,6 @@ use crate::recent::{Chunk, Logged};
 use crate::slab::Key;
 use crate::{Event, History, Outgoing};
 
-/// Most watchers served by one round, as in etcd.
-const WATCHERS_MAX: usize = 512;
-
-/// Most revisions read by one round, and so in one response, as in etcd.
-const REVISIONS_MAX: i64 = 1000;
-
 /// A round stops at the end of the revision in which the events it has found reach this many bytes.
 const ROUND_BYTES_MAX: usize = 4 << 20;
 
@@ -98,7 +92,7 @@ impl Hub {
         let head = self.revision.min(history.revision());
         loop {
             let from = self.next_position()?;
-            let to = Revision::new(from.get().saturating_add(REVISIONS_MAX - 1)).min(head);
+            let to = self.round_end(from).min(head);
             // Past those served now, who will be at the next one, so that they do not get every turn.
             self.turn = to.next().next();
             if to < from {
@@ -125,7 +119,7 @@ impl Hub {
         let next = caught_up.reached.next();
         let behind = self.hand_out(caught_up);
         // What was applied while the round was read would otherwise keep watchers behind as long as writes go on.
-        if behind.is_empty() || self.revision.get() - next.get() >= REVISIONS_MAX {
+        if behind.is_empty() || self.revision > self.round_end(next) {
             return Ok(());
         }
         let Some(chunks) = self.recent.slice(next, self.revision) else {
@@ -144,6 +138,12 @@ impl Hub {
         let caught_up = rest.read(history)?;
         self.hand_out(caught_up);
         Ok(())
+    }
+
+    /// The last revision that a round which begins at `from` may read.
+    fn round_end(&self, from: Revision) -> Revision {
+        let more = i64::from(self.options.round_revisions_max).saturating_sub(1);
+        Revision::new(from.get().saturating_add(more))
     }
 
     /// Lets the watchers go on whose streams have drained.
@@ -171,7 +171,7 @@ impl Hub {
     /// Some of the watchers that need a revision from `from` to `to` next. Those without room are set aside.
     fn gather(&mut self, from: Revision, to: Revision) -> Vec<Wanted> {
         let here = self.lagging.range((from, Key::FIRST)..(to.next(), Key::FIRST));
-        let here: Vec<_> = here.take(WATCHERS_MAX).copied().collect();
+        let here: Vec<_> = here.take(self.options.round_watchers_max).copied().collect();
         let mut wanted = Vec::with_capacity(here.len());
         for (next, key) in here {
             match self.streams[self.watchers[key].stream].queue.reserve() {

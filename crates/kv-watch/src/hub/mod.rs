@@ -36,14 +36,25 @@ pub struct HubOptions {
     pub recent_changes_max: usize,
     /// Most bytes of such changes.
     pub recent_bytes_max: usize,
+    /// Most responses that wait in one stream's queue without being answers to its requests; a watcher that
+    /// finds it full becomes unsynced.
+    pub responses_max: usize,
+    /// Most watchers served by one round of catching up.
+    pub round_watchers_max: usize,
+    /// Most revisions read by one round, and so in one of its responses.
+    pub round_revisions_max: u32,
 }
 
+/// etcd's numbers, where it has them.
 impl Default for HubOptions {
     fn default() -> Self {
         Self {
             progress_interval: Duration::from_secs(600),
             recent_changes_max: 16_384,
             recent_bytes_max: 8 << 20,
+            responses_max: 128,
+            round_watchers_max: 512,
+            round_revisions_max: 1000,
         }
     }
 }
@@ -161,7 +172,12 @@ impl Hub {
     /// how much of a tenth to add to the progress interval, so that streams do not all report at once.
     pub fn open_stream(&mut self, now: Duration, jitter: f64, waker: Waker) -> (StreamId, StreamReceiver) {
         let key = self.streams.next_key();
-        let queue = Arc::new(Queue::new(key, waker, Arc::clone(&self.drained)));
+        let queue = Arc::new(Queue::new(
+            key,
+            self.options.responses_max,
+            waker,
+            Arc::clone(&self.drained),
+        ));
         let interval = self.options.progress_interval;
         let progress_interval = interval + (interval / 10).mul_f64(jitter.clamp(0.0, 1.0));
         let next_tick = now + progress_interval;

@@ -1,0 +1,9 @@
+//! The rules of watching, each as a claim, and a comparison with a naive model.
+
+mod catching_up;
+mod creating;
+mod live;
+mod model;
+mod progress;
+mod slow_streams;
+mod world;
