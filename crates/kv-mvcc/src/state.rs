@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use kv_types::Revision;
 
 use crate::StoreError;
-use crate::index::{Index, Key};
+use crate::index::Index;
 
 /// Everything a reader needs besides the rows: what a view holds and the writer changes. A clone is free.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ pub(crate) struct Garbage {
 pub(crate) struct GarbagePass {
     pub(crate) at: Revision,
     /// The first key not done; none at the start.
-    pub(crate) next: Option<Key>,
+    pub(crate) next: Option<Arc<[u8]>>,
 }
 
 impl State {

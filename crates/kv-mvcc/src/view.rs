@@ -5,7 +5,7 @@ use kv_types::{KeyRange, LeaseId, Revision, RowRevision};
 
 use crate::index::{At, VersionMeta};
 use crate::read::Reader;
-use crate::rows::{Caching, RowsView};
+use crate::rows::{Caching, RowsSizes, RowsView};
 use crate::state::State;
 use crate::{
     Change, HashKv, OpResult, RangeError, RangeRequest, RangeResult, ReadError, ReadOnlyTxn, Row, TxnResult,
@@ -112,13 +112,36 @@ impl View {
         }
         self.state
             .index
-            .live(&row.key, At::Past(before))
+            .live_before(row.revision)
             .map(VersionMeta::revision)
     }
 
     /// Every key that is attached to a lease, in the order of keys.
     pub fn attachments(&self) -> impl Iterator<Item = (LeaseId, Bytes)> + '_ {
         let live = self.state.index.range(&KeyRange::all(), At::Latest);
-        live.filter_map(|(key, version)| Some((version.lease()?, key.to_bytes())))
+        live.filter_map(|(key, version)| Some((version.lease()?, Bytes::copy_from_slice(key))))
+    }
+
+    /// Where the chunks begin that all live rows are handed over in; the same for the same view.
+    pub fn chunk_starts(&self) -> Vec<RowRevision> {
+        self.rows.chunk_starts()
+    }
+
+    /// The live rows of `[from, to)` as one checked chunk, for [`Store::import_chunk`](crate::Store::import_chunk).
+    ///
+    /// # Errors
+    /// If one could not be read.
+    pub fn chunk(&self, from: RowRevision, to: Option<RowRevision>) -> Result<Bytes, ReadError> {
+        self.rows.chunk(from, to)
+    }
+
+    /// Memory of rows that no checkpoint has taken yet, in bytes.
+    pub fn recent_bytes(&self) -> u64 {
+        self.rows.recent_bytes()
+    }
+
+    /// What the rows take, in memory and on disk.
+    pub fn sizes(&self) -> RowsSizes {
+        self.rows.sizes()
     }
 }

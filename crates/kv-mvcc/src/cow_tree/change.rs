@@ -3,7 +3,8 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use super::node::{Child, INNER_MAX, Inner, LEAF_MAX, Leaf, Node, Split};
+use super::keys::{Keys, TreeKey, owned_separator, pop, push};
+use super::node::{INNER_MAX, Inner, LEAF_MAX, Leaf, Node, Split};
 use super::{Sums, Weight};
 
 /// Whether a node lies on the right edge of the tree. One that overflows there keeps all it has and gives
@@ -14,24 +15,26 @@ pub(super) enum Edge {
     Elsewhere,
 }
 
-/// Gives `key` a value below `node`, whose sums are `sums`. If the node had to split, `sums` are those of
-/// what stayed.
-pub(super) fn insert<K: Ord + Clone, V: Clone + Weight>(
+/// Gives `key` below `node`, whose sums are `sums`, the value that `value` makes of the one it has. If the node
+/// had to split, `sums` are those of what stayed.
+pub(super) fn upsert<K: TreeKey + ?Sized, V: Clone + Weight>(
     node: &mut Arc<Node<K, V>>,
     sums: &mut Sums,
-    key: K,
-    value: V,
+    key: &K,
+    value: impl FnOnce(Option<&V>) -> V,
     edge: Edge,
 ) -> (Option<V>, Option<Split<K, V>>) {
     match Arc::make_mut(node) {
-        Node::Leaf(leaf) => match leaf.find(&key) {
+        Node::Leaf(leaf) => match leaf.keys.find(key) {
             Ok(at) => {
+                let value = value(Some(&leaf.values[at]));
                 let weight = value.weight();
                 let old = std::mem::replace(&mut leaf.values[at], value);
                 sums.weight = sums.weight - old.weight() + weight;
                 (Some(old), None)
             }
             Err(at) => {
+                let value = value(None);
                 *sums = sums.plus(Sums {
                     entries: 1,
                     weight: value.weight(),
@@ -43,7 +46,7 @@ pub(super) fn insert<K: Ord + Clone, V: Clone + Weight>(
             }
         },
         Node::Inner(inner) => {
-            let at = inner.child_of(&key);
+            let at = inner.child_of(key);
             let edge = if at + 1 == inner.children.len() {
                 edge
             } else {
@@ -51,12 +54,11 @@ pub(super) fn insert<K: Ord + Clone, V: Clone + Weight>(
             };
             let child = &mut inner.children[at];
             let before = child.sums;
-            let (old, split) = insert(&mut child.node, &mut child.sums, key, value, edge);
+            let (old, split) = upsert(&mut child.node, &mut child.sums, key, value, edge);
             let mut after = child.sums;
             if let Some(split) = split {
                 after = after.plus(split.right.sums);
-                inner.separators.insert(at, split.separator);
-                inner.children.insert(at + 1, split.right);
+                put_right(inner, at, split);
             }
             *sums = sums.plus(after).minus(before);
             let split = split_inner(inner, edge);
@@ -65,16 +67,22 @@ pub(super) fn insert<K: Ord + Clone, V: Clone + Weight>(
     }
 }
 
+/// Puts what the child at `at` gave away to its right.
+fn put_right<K: TreeKey + ?Sized, V>(inner: &mut Inner<K, V>, at: usize, split: Split<K, V>) {
+    inner.separators.insert(at, split.separator.borrow());
+    inner.children.insert(at + 1, split.right);
+}
+
 /// Takes what was given away off the sums of the node that gave it.
-fn keep_sums<K, V>(sums: &mut Sums, split: Option<Split<K, V>>) -> Option<Split<K, V>> {
+fn keep_sums<K: TreeKey + ?Sized, V>(sums: &mut Sums, split: Option<Split<K, V>>) -> Option<Split<K, V>> {
     if let Some(split) = &split {
         *sums = sums.minus(split.right.sums);
     }
     split
 }
 
-fn split_leaf<K: Clone, V: Weight>(leaf: &mut Leaf<K, V>, edge: Edge) -> Option<Split<K, V>> {
-    let len = leaf.keys.len();
+fn split_leaf<K: TreeKey + ?Sized, V: Weight>(leaf: &mut Leaf<K, V>, edge: Edge) -> Option<Split<K, V>> {
+    let len = leaf.values.len();
     if len <= LEAF_MAX {
         return None;
     }
@@ -83,13 +91,14 @@ fn split_leaf<K: Clone, V: Weight>(leaf: &mut Leaf<K, V>, edge: Edge) -> Option<
         keys: leaf.keys.split_off(at),
         values: leaf.values.split_off(at),
     };
+    let separator = owned_separator::<K, _>(&leaf.keys, &right.keys);
     Some(Split {
-        separator: right.keys[0].clone(),
+        separator,
         right: Node::Leaf(right).into_child(),
     })
 }
 
-fn split_inner<K, V: Weight>(inner: &mut Inner<K, V>, edge: Edge) -> Option<Split<K, V>> {
+fn split_inner<K: TreeKey + ?Sized, V: Weight>(inner: &mut Inner<K, V>, edge: Edge) -> Option<Split<K, V>> {
     let len = inner.children.len();
     if len <= INNER_MAX {
         return None;
@@ -97,10 +106,7 @@ fn split_inner<K, V: Weight>(inner: &mut Inner<K, V>, edge: Edge) -> Option<Spli
     let at = split_point(len, edge);
     let children = inner.children.split_off(at);
     let separators = inner.separators.split_off(at);
-    let separator = inner
-        .separators
-        .pop()
-        .expect("a child before the split point has a separator after it");
+    let separator = pop::<K>(&mut inner.separators);
     Some(Split {
         separator,
         right: Node::Inner(Inner { separators, children }).into_child(),
@@ -115,20 +121,15 @@ fn split_point(len: usize, edge: Edge) -> usize {
 }
 
 /// Changes the value of `key` below `node` in place, if there is one.
-pub(super) fn update<K, V, Q, R>(
+pub(super) fn update<K: TreeKey + ?Sized, V: Clone + Weight, R>(
     node: &mut Arc<Node<K, V>>,
     sums: &mut Sums,
-    key: &Q,
+    key: &K,
     change: impl FnOnce(&mut V) -> R,
-) -> Option<R>
-where
-    K: Ord + Clone + Borrow<Q>,
-    V: Clone + Weight,
-    Q: Ord + ?Sized,
-{
+) -> Option<R> {
     match Arc::make_mut(node) {
         Node::Leaf(leaf) => {
-            let at = leaf.find(key).ok()?;
+            let at = leaf.keys.find(key).ok()?;
             let value = &mut leaf.values[at];
             let before = value.weight();
             let result = change(value);
@@ -147,15 +148,14 @@ where
 }
 
 /// Removes `key` below `node`, if it is there.
-pub(super) fn remove<K, V, Q>(node: &mut Arc<Node<K, V>>, sums: &mut Sums, key: &Q) -> Option<V>
-where
-    K: Ord + Clone + Borrow<Q>,
-    V: Clone + Weight,
-    Q: Ord + ?Sized,
-{
+pub(super) fn remove<K: TreeKey + ?Sized, V: Clone + Weight>(
+    node: &mut Arc<Node<K, V>>,
+    sums: &mut Sums,
+    key: &K,
+) -> Option<V> {
     let old = match Arc::make_mut(node) {
         Node::Leaf(leaf) => {
-            let at = leaf.find(key).ok()?;
+            let at = leaf.keys.find(key).ok()?;
             leaf.keys.remove(at);
             leaf.values.remove(at)
         }
@@ -180,39 +180,38 @@ where
 }
 
 /// Takes the empty child at `at` out. If it was the only one, its parent is empty too and goes the same way.
-fn cut_empty<K, V>(inner: &mut Inner<K, V>, at: usize) {
+fn cut_empty<K: TreeKey + ?Sized, V>(inner: &mut Inner<K, V>, at: usize) {
     inner.children.remove(at);
-    if !inner.separators.is_empty() {
+    if inner.separators.len() > 0 {
         inner.separators.remove(at.saturating_sub(1));
     }
 }
 
 /// Merges the child at `at`, which has become small, with a neighbour, or evens the two out.
-fn refill<K: Clone, V: Clone + Weight>(inner: &mut Inner<K, V>, at: usize) {
+fn refill<K: TreeKey + ?Sized, V: Clone + Weight>(inner: &mut Inner<K, V>, at: usize) {
     let left = at.min(inner.children.len() - 2);
-    let separator = inner.separators.remove(left);
+    let separator = inner.separators.get(left).to_owned();
+    inner.separators.remove(left);
     let right = inner.children.remove(left + 1);
     let sums = inner.children[left].sums.plus(right.sums);
     let right = Arc::unwrap_or_clone(right.node);
     let split = match (Arc::make_mut(&mut inner.children[left].node), right) {
         (Node::Leaf(left), Node::Leaf(mut right)) => {
-            left.keys.append(&mut right.keys);
+            left.keys.append(&right.keys);
             left.values.append(&mut right.values);
             split_leaf(left, Edge::Elsewhere)
         }
         (Node::Inner(left), Node::Inner(mut right)) => {
-            left.separators.push(separator);
-            left.separators.append(&mut right.separators);
+            push::<K>(&mut left.separators, &separator);
+            left.separators.append(&right.separators);
             left.children.append(&mut right.children);
             split_inner(left, Edge::Elsewhere)
         }
         _ => unreachable!("neighbours are of one kind: all leaves are equally deep"),
     };
-    let child: &mut Child<K, V> = &mut inner.children[left];
-    child.sums = sums;
+    inner.children[left].sums = sums;
     if let Some(split) = split {
-        child.sums = sums.minus(split.right.sums);
-        inner.separators.insert(left, split.separator);
-        inner.children.insert(left + 1, split.right);
+        inner.children[left].sums = sums.minus(split.right.sums);
+        put_right(inner, left, split);
     }
 }

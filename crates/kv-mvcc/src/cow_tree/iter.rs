@@ -1,29 +1,27 @@
-use std::borrow::Borrow;
-use std::iter::Zip;
 use std::ops::Bound;
 use std::slice;
 
-use super::node::{Child, Node};
+use super::keys::{Keys, TreeKey};
+use super::node::{Child, Leaf, Node};
 
 /// The entries of an interval in the order of keys. Its end was found when it was made, so that going through
 /// it compares no keys.
 #[derive(Debug)]
-pub(crate) struct Range<'a, K, V> {
-    // What is left of the current leaf.
-    leaf: Zip<slice::Iter<'a, K>, slice::Iter<'a, V>>,
+pub(crate) struct Range<'a, K: TreeKey + ?Sized, V> {
+    // The current leaf, and where the next entry is in it.
+    leaf: Option<&'a Leaf<K, V>>,
+    at: usize,
     // For each inner node above it, the children still to visit; the root's come first.
     path: Vec<slice::Iter<'a, Child<K, V>>>,
     remaining: usize,
 }
 
-impl<'a, K: Ord, V> Range<'a, K, V> {
+impl<'a, K: TreeKey + ?Sized, V> Range<'a, K, V> {
     /// The first `entries` entries of what lies below `root` from `start` on.
-    pub(super) fn new<Q: Ord + ?Sized>(root: &'a Node<K, V>, start: Bound<&Q>, entries: usize) -> Self
-    where
-        K: Borrow<Q>,
-    {
+    pub(super) fn new(root: &'a Node<K, V>, start: Bound<&K>, entries: usize) -> Self {
         let mut range = Self {
-            leaf: [].iter().zip([].iter()),
+            leaf: None,
+            at: 0,
             path: Vec::new(),
             remaining: entries,
         };
@@ -33,32 +31,29 @@ impl<'a, K: Ord, V> Range<'a, K, V> {
         range
     }
 
-    fn seek<Q: Ord + ?Sized>(&mut self, root: &'a Node<K, V>, start: Bound<&Q>)
-    where
-        K: Borrow<Q>,
-    {
+    fn seek(&mut self, root: &'a Node<K, V>, start: Bound<&K>) {
         let before = |key: &K| match start {
             Bound::Unbounded => false,
-            Bound::Included(start) => key.borrow() < start,
-            Bound::Excluded(start) => key.borrow() <= start,
+            Bound::Included(start) => key < start,
+            Bound::Excluded(start) => key <= start,
         };
         // A separator may itself be a key of the subtree after it.
         let not_after = |key: &K| match start {
             Bound::Unbounded => false,
-            Bound::Included(start) | Bound::Excluded(start) => key.borrow() <= start,
+            Bound::Included(start) | Bound::Excluded(start) => key <= start,
         };
         let mut node = root;
         loop {
             match node {
                 Node::Inner(inner) => {
-                    let mut children = inner.children[inner.separators.partition_point(not_after)..].iter();
+                    let mut children = inner.children[inner.separators.count(not_after)..].iter();
                     let Some(child) = children.next() else { return };
                     self.path.push(children);
                     node = &child.node;
                 }
                 Node::Leaf(leaf) => {
-                    let at = leaf.keys.partition_point(before);
-                    self.leaf = leaf.keys[at..].iter().zip(leaf.values[at..].iter());
+                    self.leaf = Some(leaf);
+                    self.at = leaf.keys.count(before);
                     return;
                 }
             }
@@ -73,19 +68,24 @@ impl<'a, K: Ord, V> Range<'a, K, V> {
                 None => self.path.pop(),
             };
         };
-        while let Node::Inner(inner) = node {
-            let mut children = inner.children.iter();
-            node = &children.next()?.node;
-            self.path.push(children);
+        loop {
+            match node {
+                Node::Inner(inner) => {
+                    let mut children = inner.children.iter();
+                    node = &children.next()?.node;
+                    self.path.push(children);
+                }
+                Node::Leaf(leaf) => {
+                    self.leaf = Some(leaf);
+                    self.at = 0;
+                    return Some(());
+                }
+            }
         }
-        if let Node::Leaf(leaf) = node {
-            self.leaf = leaf.keys.iter().zip(leaf.values.iter());
-        }
-        Some(())
     }
 }
 
-impl<'a, K: Ord, V> Iterator for Range<'a, K, V> {
+impl<'a, K: TreeKey + ?Sized, V> Iterator for Range<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -93,9 +93,11 @@ impl<'a, K: Ord, V> Iterator for Range<'a, K, V> {
             return None;
         }
         loop {
-            if let Some(entry) = self.leaf.next() {
+            let leaf = self.leaf?;
+            if self.at < leaf.values.len() {
                 self.remaining -= 1;
-                return Some(entry);
+                self.at += 1;
+                return Some(leaf.entry(self.at - 1));
             }
             self.next_leaf()?;
         }
@@ -106,4 +108,4 @@ impl<'a, K: Ord, V> Iterator for Range<'a, K, V> {
     }
 }
 
-impl<K: Ord, V> ExactSizeIterator for Range<'_, K, V> {}
+impl<K: TreeKey + ?Sized, V> ExactSizeIterator for Range<'_, K, V> {}

@@ -7,6 +7,7 @@
 
 mod change;
 mod iter;
+mod keys;
 mod node;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub(crate) use iter::Range;
+use keys::Keys;
+pub(crate) use keys::TreeKey;
 use node::{Child, Inner, Node};
 
 /// What a value counts for in the sums of a [`CowTree`].
@@ -56,14 +59,23 @@ impl Sums {
 }
 
 /// An ordered map with O(1) clones; see the module's description.
-#[derive(Clone, Debug)]
-pub(crate) struct CowTree<K, V> {
+#[derive(Debug)]
+pub(crate) struct CowTree<K: TreeKey + ?Sized, V> {
     root: Arc<Node<K, V>>,
     // Invariant: equal to the sums over the entries below `root`.
     sums: Sums,
 }
 
-impl<K, V> Default for CowTree<K, V> {
+impl<K: TreeKey + ?Sized, V> Clone for CowTree<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            sums: self.sums,
+        }
+    }
+}
+
+impl<K: TreeKey + ?Sized, V> Default for CowTree<K, V> {
     fn default() -> Self {
         Self {
             root: Arc::default(),
@@ -72,7 +84,7 @@ impl<K, V> Default for CowTree<K, V> {
     }
 }
 
-impl<K, V> CowTree<K, V> {
+impl<K: TreeKey + ?Sized, V> CowTree<K, V> {
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.sums.entries
@@ -89,25 +101,14 @@ impl<K, V> CowTree<K, V> {
     }
 }
 
-impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
+impl<K: TreeKey + ?Sized, V: Clone + Weight> CowTree<K, V> {
     /// The value of `key`.
-    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
-        self.get_entry(key).map(|(_, value)| value)
-    }
-
-    /// The value of `key`, with the tree's own key.
-    pub(crate) fn get_entry<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let mut node = &self.root;
         loop {
             match &**node {
                 Node::Inner(inner) => node = &inner.children[inner.child_of(key)].node,
-                Node::Leaf(leaf) => return leaf.find(key).ok().map(|at| (&leaf.keys[at], &leaf.values[at])),
+                Node::Leaf(leaf) => return leaf.keys.find(key).ok().map(|at| &leaf.values[at]),
             }
         }
     }
@@ -119,20 +120,11 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
 
     /// The entry with the largest key.
     pub(crate) fn last(&self) -> Option<(&K, &V)> {
-        let mut node = &self.root;
-        loop {
-            match &**node {
-                Node::Inner(inner) => node = &inner.children.last()?.node,
-                Node::Leaf(leaf) => return leaf.keys.last().zip(leaf.values.last()),
-            }
-        }
+        last_below(&self.root)
     }
 
     /// The entry with the largest key that is not above `key`.
-    pub(crate) fn floor<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn floor(&self, key: &K) -> Option<(&K, &V)> {
         let mut node = &self.root;
         // The subtree just left of the path: where the answer is if the path's leaf has none.
         let mut left = None;
@@ -146,28 +138,17 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
                     node = &inner.children[at].node;
                 }
                 Node::Leaf(leaf) => {
-                    let end = leaf.keys.partition_point(|other| other.borrow() <= key);
-                    if end > 0 {
-                        return Some((&leaf.keys[end - 1], &leaf.values[end - 1]));
-                    }
-                    break;
+                    return match leaf.keys.count(|other| other <= key) {
+                        0 => last_below(left?),
+                        end => Some(leaf.entry(end - 1)),
+                    };
                 }
-            }
-        }
-        let mut node = left?;
-        loop {
-            match &**node {
-                Node::Inner(inner) => node = &inner.children.last()?.node,
-                Node::Leaf(leaf) => return leaf.keys.last().zip(leaf.values.last()),
             }
         }
     }
 
     /// Entries and weight of an interval, in O(log n). Zero if the interval is turned around.
-    pub(crate) fn sums<Q: Ord + ?Sized>(&self, bounds: (Bound<&Q>, Bound<&Q>)) -> Sums
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn sums(&self, bounds: (Bound<&K>, Bound<&K>)) -> Sums {
         let before = match bounds.0 {
             Bound::Unbounded => Sums::default(),
             Bound::Included(key) => self.sums_below(|other| other < key),
@@ -186,23 +167,20 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
     }
 
     /// The sums over the entries whose keys are `below` a point.
-    fn sums_below<Q: ?Sized>(&self, below: impl Fn(&Q) -> bool) -> Sums
-    where
-        K: Borrow<Q>,
-    {
+    fn sums_below(&self, below: impl Fn(&K) -> bool) -> Sums {
         let mut sums = Sums::default();
         let mut node = &self.root;
         loop {
             match &**node {
                 Node::Inner(inner) => {
-                    let at = inner.separators.partition_point(|key| below(key.borrow()));
+                    let at = inner.separators.count(&below);
                     sums = inner.children[..at]
                         .iter()
                         .fold(sums, |sums, child| sums.plus(child.sums));
                     node = &inner.children[at].node;
                 }
                 Node::Leaf(leaf) => {
-                    let at = leaf.keys.partition_point(|key| below(key.borrow()));
+                    let at = leaf.keys.count(&below);
                     let weight = leaf.values[..at].iter().map(Weight::weight).sum();
                     return sums.plus(Sums { entries: at, weight });
                 }
@@ -212,20 +190,23 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
 
     /// All entries in the order of keys.
     pub(crate) fn iter(&self) -> Range<'_, K, V> {
-        Range::new(&self.root, Bound::<&K>::Unbounded, self.len())
+        Range::new(&self.root, Bound::Unbounded, self.len())
     }
 
     /// The entries of an interval in the order of keys; none if the interval is turned around.
-    pub(crate) fn range<Q: Ord + ?Sized>(&self, bounds: (Bound<&Q>, Bound<&Q>)) -> Range<'_, K, V>
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn range(&self, bounds: (Bound<&K>, Bound<&K>)) -> Range<'_, K, V> {
         Range::new(&self.root, bounds.0, self.sums(bounds).entries)
     }
 
-    /// Gives `key` a value and returns the one it had. An old key stays in place of an equal new one.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let (old, split) = change::insert(&mut self.root, &mut self.sums, key, value, change::Edge::Right);
+    /// Gives `key` a value and returns the one it had.
+    pub(crate) fn insert(&mut self, key: impl Borrow<K>, value: V) -> Option<V> {
+        self.upsert(key.borrow(), |_| value)
+    }
+
+    /// Gives `key` the value that `value` makes of the one it has, which is returned.
+    pub(crate) fn upsert(&mut self, key: &K, value: impl FnOnce(Option<&V>) -> V) -> Option<V> {
+        let (root, sums) = (&mut self.root, &mut self.sums);
+        let (old, split) = change::upsert(root, sums, key, value, change::Edge::Right);
         if let Some(split) = split {
             let left = Child {
                 node: std::mem::take(&mut self.root),
@@ -238,19 +219,12 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
     }
 
     /// Changes the value of `key` in place, if there is one, and returns what `change` returns.
-    pub(crate) fn update<Q, R>(&mut self, key: &Q, change: impl FnOnce(&mut V) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Ord + ?Sized,
-    {
+    pub(crate) fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         change::update(&mut self.root, &mut self.sums, key, change)
     }
 
     /// Removes `key` and returns its value.
-    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let old = change::remove(&mut self.root, &mut self.sums, key)?;
         if self.root.len() == 0 {
             self.root = Arc::default();
@@ -264,7 +238,17 @@ impl<K: Ord + Clone, V: Clone + Weight> CowTree<K, V> {
     }
 }
 
-impl<K: Ord + Clone, V: Clone + Weight> FromIterator<(K, V)> for CowTree<K, V> {
+/// The entry with the largest key below a node.
+fn last_below<K: TreeKey + ?Sized, V>(mut node: &Node<K, V>) -> Option<(&K, &V)> {
+    loop {
+        match node {
+            Node::Inner(inner) => node = &inner.children.last()?.node,
+            Node::Leaf(leaf) => return leaf.last(),
+        }
+    }
+}
+
+impl<K: TreeKey, V: Clone + Weight> FromIterator<(K, V)> for CowTree<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut tree = Self::default();
         for (key, value) in entries {

@@ -1,18 +1,18 @@
 //! The ordered index from keys to their kept versions, in memory, with exact counts of intervals.
 
-mod key;
-mod key_entry;
+mod superseded;
 mod transitions;
+mod version;
 
 use std::ops::Bound;
 
-use kv_types::{KeyRange, LeaseId, Revision, RowRevision, Version};
+use kv_types::{KeyRange, LeaseId, Revision, RowRevision};
 
 use crate::RowMeta;
 use crate::cow_tree::CowTree;
-pub(crate) use key::Key;
-pub(crate) use key_entry::{KeyEntry, VersionMeta};
+use superseded::{Left, Superseded};
 use transitions::Transitions;
+pub(crate) use version::VersionMeta;
 
 /// Which state of the index is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,9 @@ pub(crate) enum At {
 /// Key → kept versions. A clone is free and does not change.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    keys: CowTree<Key, KeyEntry>,
+    /// The newest version of each key, put or tombstone.
+    keys: CowTree<[u8], VersionMeta>,
+    superseded: Superseded,
     transitions: Transitions,
 }
 
@@ -35,24 +37,30 @@ impl Index {
     pub(crate) fn new(revision: Revision) -> Self {
         Self {
             keys: CowTree::default(),
+            superseded: Superseded::default(),
             transitions: Transitions::after(revision),
         }
     }
 
-    /// What is known of `key`.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&KeyEntry> {
-        self.keys.get(key)
-    }
-
-    /// The live version of `key`, with the index's own key.
-    pub(crate) fn live_entry(&self, key: &[u8], at: At) -> Option<(&Key, &VersionMeta)> {
-        let (key, entry) = self.keys.get_entry(key)?;
-        Some((key, live(entry, at)?))
-    }
-
     /// The live version of `key`.
     pub(crate) fn live(&self, key: &[u8], at: At) -> Option<&VersionMeta> {
-        live(self.get(key)?, at)
+        self.live_of(self.keys.get(key)?, at)
+    }
+
+    fn live_of<'a>(&'a self, newest: &'a VersionMeta, at: At) -> Option<&'a VersionMeta> {
+        match at {
+            At::Latest => newest.live(),
+            At::Past(revision) => self.superseded.at(newest, revision)?.live(),
+        }
+    }
+
+    /// What was live at the key of the change at `at` one revision before, if that is kept.
+    pub(crate) fn live_before(&self, at: RowRevision) -> Option<&VersionMeta> {
+        let mut before = self.superseded.before(at)?;
+        while before.mod_revision() == at.main {
+            before = self.superseded.before(before.revision())?;
+        }
+        before.live()
     }
 
     /// The live keys of an interval in order.
@@ -60,19 +68,9 @@ impl Index {
         &'a self,
         range: &KeyRange,
         at: At,
-    ) -> impl Iterator<Item = (&'a Key, &'a VersionMeta)> + use<'a> {
-        self.keys
-            .range(range.bounds())
-            .filter_map(move |(key, entry)| Some((key, live(entry, at)?)))
-    }
-
-    /// All entries from a key on, those without live versions included.
-    pub(crate) fn entries_from<'a>(
-        &'a self,
-        start: Option<&Key>,
-    ) -> impl Iterator<Item = (&'a Key, &'a KeyEntry)> + use<'a> {
-        let start = start.map_or(Bound::Unbounded, Bound::Included);
-        self.keys.range((start, Bound::Unbounded))
+    ) -> impl Iterator<Item = (&'a [u8], &'a VersionMeta)> + use<'a> {
+        let keys = self.keys.range(range.bounds());
+        keys.filter_map(move |(key, newest)| Some((key, self.live_of(newest, at)?)))
     }
 
     /// How many keys of an interval are live. Costs O(log n) for the latest state; for a past one at most a
@@ -101,46 +99,40 @@ impl Index {
         lease: Option<LeaseId>,
         compacted: Revision,
     ) -> (Option<VersionMeta>, VersionMeta) {
-        let entry = self.keys.get(key);
-        let live = entry.and_then(KeyEntry::live).copied();
-        let version = match &live {
-            Some(live) => VersionMeta::put(at, live.create_revision, live.version.next(), lease),
-            None => VersionMeta::put(at, at.main, Version::FIRST, lease),
-        };
-        if entry.is_some() {
-            self.keys.update(key, |entry| entry.push(version));
-        } else {
-            self.keys.insert(Key::from(key), KeyEntry::new(version));
-        }
+        let (before, version) = self.push(key, at, |before| VersionMeta::put(before, at, lease));
+        let live = before.filter(|before| !before.is_tombstone());
         if live.is_none() {
-            self.log_transition(key, at, true, compacted);
+            self.transitions.push(at, key, true, compacted);
         }
         (live, version)
     }
 
-    fn log_transition(&mut self, key: &[u8], at: RowRevision, created: bool, compacted: Revision) {
-        if let Some((key, _)) = self.keys.get_entry(key) {
-            self.transitions.push(at, key.clone(), created, compacted);
-        }
-    }
-
     /// Deletes `key`, which is live.
-    pub(crate) fn delete(&mut self, key: Key, at: RowRevision, compacted: Revision) {
-        self.keys
-            .update(&key, |entry| entry.push(VersionMeta::tombstone(at)));
+    pub(crate) fn delete(&mut self, key: &[u8], at: RowRevision, compacted: Revision) {
+        self.push(key, at, |before| VersionMeta::tombstone(before, at));
         self.transitions.push(at, key, false, compacted);
     }
 
     /// Takes over a stored row, in the order of revisions.
     pub(crate) fn restore(&mut self, row: &RowMeta) {
-        let version = VersionMeta::from(row);
-        if self
-            .keys
-            .update(&row.key[..], |entry| entry.push(version))
-            .is_none()
-        {
-            self.keys.insert(Key::from(&row.key[..]), KeyEntry::new(version));
+        self.push(&row.key, row.revision, |before| {
+            VersionMeta::restored(before, row)
+        });
+    }
+
+    /// Adds a version and returns the one before it, and itself.
+    fn push(
+        &mut self,
+        key: &[u8],
+        at: RowRevision,
+        version: impl FnOnce(Option<&VersionMeta>) -> VersionMeta,
+    ) -> (Option<VersionMeta>, VersionMeta) {
+        let mut pushed = None;
+        let before = self.keys.upsert(key, |before| *pushed.insert(version(before)));
+        if let Some(before) = before {
+            self.superseded.push(at, before);
         }
+        (before, pushed.expect("upsert asks for the value in any case"))
     }
 
     /// Begins the log of transitions anew, for an index that was filled by [`Self::restore`].
@@ -148,27 +140,49 @@ impl Index {
         self.transitions = Transitions::after(revision);
     }
 
+    /// From a key on, all keys in order, each with the number of its versions that a compaction at `at` drops,
+    /// counted up to `count_max`.
+    pub(crate) fn garbage_from<'a>(
+        &'a self,
+        start: Option<&[u8]>,
+        at: Revision,
+        count_max: usize,
+    ) -> impl Iterator<Item = (&'a [u8], usize)> + use<'a> {
+        let start = start.map_or(Bound::Unbounded, Bound::Included);
+        self.keys
+            .range((start, Bound::Unbounded))
+            .map(move |(key, newest)| {
+                let may_have_garbage = newest.depth() > 0 || newest.is_garbage(at);
+                let garbage = if may_have_garbage {
+                    self.superseded.count_garbage(newest, at, count_max)
+                } else {
+                    0
+                };
+                (key, garbage)
+            })
+    }
+
     /// Drops up to `count_max` versions of `key` that a compaction at `at` does not keep, and the key if
     /// nothing is left of it.
     pub(crate) fn drop_garbage(
         &mut self,
-        key: &Key,
+        key: &[u8],
         at: Revision,
         count_max: usize,
         dead: impl FnMut(RowRevision),
     ) {
-        let left = self
-            .keys
-            .update(key, |entry| entry.drop_garbage(at, count_max, dead));
-        if left == Some(false) {
-            self.keys.remove(key);
+        let Some(newest) = self.keys.get(key) else { return };
+        let Some(found) = self.superseded.find(newest, at) else {
+            return;
+        };
+        match self.superseded.drop_garbage(&found, at, count_max, dead) {
+            Left::Nothing => {
+                self.keys.remove(key);
+            }
+            Left::Newest => {
+                self.keys.update(key, VersionMeta::forget_depth);
+            }
+            Left::Some => {}
         }
-    }
-}
-
-fn live(entry: &KeyEntry, at: At) -> Option<&VersionMeta> {
-    match at {
-        At::Latest => entry.live(),
-        At::Past(revision) => entry.live_at(revision),
     }
 }

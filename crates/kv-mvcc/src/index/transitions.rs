@@ -1,8 +1,8 @@
 use std::ops::Bound;
+use std::sync::Arc;
 
 use kv_types::{KeyRange, Revision, RowRevision};
 
-use super::Key;
 use crate::cow_tree::{CowTree, Weight};
 
 /// Most transitions kept: some megabytes. A count from before them walks its interval.
@@ -19,7 +19,7 @@ pub(super) struct Transitions {
 
 #[derive(Clone, Debug)]
 struct Transition {
-    key: Key,
+    key: Arc<[u8]>,
     created: bool,
 }
 
@@ -41,8 +41,14 @@ impl Transitions {
 
     /// Adds what happened at `at`, above all before, and drops a little of what is too much or from before
     /// `needed_after`.
-    pub(super) fn push(&mut self, at: RowRevision, key: Key, created: bool, needed_after: Revision) {
-        self.log.insert(at, Transition { key, created });
+    pub(super) fn push(&mut self, at: RowRevision, key: &[u8], created: bool, needed_after: Revision) {
+        self.log.insert(
+            at,
+            Transition {
+                key: key.into(),
+                created,
+            },
+        );
         for _ in 0..2 {
             let Some((first, _)) = self.log.first() else {
                 return;
@@ -66,7 +72,7 @@ impl Transitions {
     pub(super) fn growth_after(&self, revision: Revision, range: &KeyRange) -> i64 {
         self.log
             .range(after(&RowRevision::last_of(revision)))
-            .filter(|(_, transition)| range.contains(transition.key.as_slice()))
+            .filter(|(_, transition)| range.contains(&transition.key))
             .map(|(_, transition)| if transition.created { 1 } else { -1 })
             .sum()
     }

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use kv_types::RowRevision;
 
 use super::{Reader, key_value};
-use crate::index::{At, Key, VersionMeta};
+use crate::index::{At, VersionMeta};
 use crate::{KeyValue, RangeError, RangeRequest, RangeResult, ReadError, SortOrder, SortTarget};
 
 /// A key that a range found, before its value is read.
-type Found<'a> = (&'a Key, &'a VersionMeta);
+type Found<'a> = (&'a [u8], &'a VersionMeta);
 
 impl Reader<'_> {
     /// Answers a range. Values are read only if they are asked for or sorted by.
@@ -72,18 +72,20 @@ impl Reader<'_> {
         let revisions: Vec<RowRevision> = found.clone().map(|(_, version)| version.revision()).collect();
         let values = found.zip(self.values(&revisions)?);
         Ok(values
-            .map(|((key, version), value)| key_value(key.to_bytes(), version, value))
+            .map(|((key, version), value)| key_value(Bytes::copy_from_slice(key), version, value))
             .collect())
     }
 
     /// The keys that pass the filters, in the order of keys; no more than are needed.
-    fn find(&self, request: &RangeRequest, at: At) -> Vec<Found<'_>> {
+    fn find<'a>(&'a self, request: &'a RangeRequest, at: At) -> Vec<Found<'a>> {
         if request.range.is_single() {
-            let entry = self.state.index.live_entry(&request.range.start, at);
-            return entry
-                .filter(|(_, version)| passes(request, version))
-                .into_iter()
-                .collect();
+            let key = &request.range.start[..];
+            let live = self
+                .state
+                .index
+                .live(key, at)
+                .filter(|version| passes(request, version));
+            return live.map(|version| (key, version)).into_iter().collect();
         }
         let found = self.state.index.range(&request.range, at);
         let found = found.filter(|(_, version)| passes(request, version));
@@ -165,9 +167,9 @@ fn limit(limit: u64) -> usize {
 }
 
 /// A key as a range without values answers it: without its lease too, as in etcd 3.7.
-fn without_value(key: &Key, version: &VersionMeta) -> KeyValue {
+fn without_value(key: &[u8], version: &VersionMeta) -> KeyValue {
     KeyValue {
         lease: None,
-        ..key_value(key.to_bytes(), version, Bytes::new())
+        ..key_value(Bytes::copy_from_slice(key), version, Bytes::new())
     }
 }

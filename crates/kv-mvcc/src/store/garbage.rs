@@ -1,8 +1,10 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
 use kv_types::Revision;
 
 use super::Store;
 use crate::View;
-use crate::index::Key;
 use crate::state::GarbagePass;
 
 /// One bounded step of dropping what compactions do not keep.
@@ -11,9 +13,9 @@ pub struct GarbagePlan {
     /// Where the step starts.
     pass: GarbagePass,
     /// The keys with something to drop, and how many versions of each.
-    keys: Vec<(Key, usize)>,
+    keys: Vec<(Bytes, usize)>,
     /// Where the next step starts; none if all keys are done.
-    next: Option<Key>,
+    next: Option<Arc<[u8]>>,
 }
 
 impl View {
@@ -31,26 +33,29 @@ impl View {
         };
         let mut keys = Vec::new();
         let mut budget = count_max.max(1);
-        for (key, entry) in self.state.index.entries_from(pass.next.as_ref()) {
+        for (key, garbage) in self
+            .state
+            .index
+            .garbage_from(pass.next.as_deref(), pass.at, budget + 1)
+        {
             if budget == 0 {
                 return Some(GarbagePlan {
                     pass,
                     keys,
-                    next: Some(key.clone()),
+                    next: Some(key.into()),
                 });
             }
             budget -= 1;
-            let garbage = entry.garbage(pass.at);
             if garbage == 0 {
                 continue;
             }
             let versions = garbage.min(budget.max(1));
-            keys.push((key.clone(), versions));
+            keys.push((Bytes::copy_from_slice(key), versions));
             if versions < garbage {
                 return Some(GarbagePlan {
                     pass,
                     keys,
-                    next: Some(key.clone()),
+                    next: Some(key.into()),
                 });
             }
             budget = budget.saturating_sub(versions);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kv_types::{LeaseId, Revision, RowRevision};
 
 use super::Store;
-use crate::index::{At, Key, VersionMeta};
+use crate::index::{At, VersionMeta};
 use crate::read::{Reader, key_value};
 use crate::txn::{Branch, Step};
 use crate::{
@@ -134,11 +134,13 @@ impl<'a> Write<'a> {
     /// Deletes a checked interval. Nothing is changed before everything is read.
     pub(super) fn delete(&mut self, request: &DeleteRequest) -> Result<DeleteResult, ReadError> {
         let live = self.store.state.index.range(&request.range, At::Latest);
-        let found: Vec<(Key, VersionMeta)> = live.map(|(key, version)| (key.clone(), *version)).collect();
+        let found: Vec<(Bytes, VersionMeta)> = live
+            .map(|(key, version)| (Bytes::copy_from_slice(key), *version))
+            .collect();
         let prev_kvs = if request.prev_kv {
             {
                 self.reader()
-                    .with_values(found.iter().map(|(key, version)| (key, version)))?
+                    .with_values(found.iter().map(|(key, version)| (&key[..], version)))?
             }
         } else {
             Vec::new()
@@ -160,26 +162,22 @@ impl<'a> Write<'a> {
         keys.sort_unstable();
         let mut deleted = 0;
         for key in keys {
-            if let Some((key, version)) = self.store.state.index.live_entry(key, At::Latest) {
-                let (key, version) = (key.clone(), *version);
-                self.delete_key(key, version);
+            if let Some(live) = self.live(key) {
+                self.delete_key(key.clone(), live);
                 deleted += 1;
             }
         }
         deleted
     }
 
-    fn delete_key(&mut self, key: Key, live: VersionMeta) {
+    fn delete_key(&mut self, key: Bytes, live: VersionMeta) {
         let revision = RowRevision::new(self.main, self.changes);
-        let row = Row::tombstone(revision, key.to_bytes());
-        self.store
-            .state
-            .index
-            .delete(key, revision, self.store.state.compacted_or_before());
+        let compacted = self.store.state.compacted_or_before();
+        self.store.state.index.delete(&key, revision, compacted);
         if let Some(lease) = live.lease() {
-            self.leases.detach(lease, &row.key);
+            self.leases.detach(lease, &key);
         }
-        self.record(row, Some(live));
+        self.record(Row::tombstone(revision, key), Some(live));
     }
 
     /// Takes a row into history. `before` is what was live at its key until now.
@@ -189,11 +187,10 @@ impl<'a> Write<'a> {
             if before.mod_revision() < self.main {
                 return Some(before.revision());
             }
-            let earlier = At::Past(self.main.prev());
             self.store
                 .state
                 .index
-                .live(&row.key, earlier)
+                .live_before(row.revision)
                 .map(VersionMeta::revision)
         });
         let row = Arc::new(row);

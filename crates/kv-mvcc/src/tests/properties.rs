@@ -133,11 +133,8 @@ fn check_history(view: &View, model: &Model) {
             .iter()
             .filter(|(row, _)| (from..=to).contains(&row.revision.main.get()));
         let kept = kept.map(|(row, prev)| {
-            let known = row.revision.main.get() > model.compacted;
-            (
-                row.clone(),
-                prev.filter(|_| known && row.revision.main.get() - 1 >= model.compacted),
-            )
+            let before_is_kept = row.revision.main.get() > model.compacted;
+            (row.clone(), prev.filter(|_| before_is_kept))
         });
         let history = view.history(Revision::new(from), Revision::new(to));
         let history = history
