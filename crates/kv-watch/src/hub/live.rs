@@ -5,6 +5,7 @@ use kv_types::Revision;
 
 use super::Hub;
 use super::watcher::Place;
+use crate::event::row_weight;
 use crate::groups::Group;
 use crate::recent::Chunk;
 use crate::slab::Key;
@@ -13,10 +14,25 @@ use crate::{Event, History, Outgoing};
 /// Most bytes of events that revisions applied together share one response for; a single revision may exceed it.
 const MERGED_BYTES_MAX: usize = 1 << 20;
 
-/// What a response to a group's members weighs.
-struct Weight {
+/// About what events weigh in one response, in bytes; computed once for all watchers that get them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Weight {
     plain: usize,
     with_prev: usize,
+}
+
+impl Weight {
+    pub(super) fn of(events: &[Arc<Event>]) -> Self {
+        let weigh = |with_prev| events.iter().map(|event| event.weight(with_prev)).sum();
+        Self {
+            plain: weigh(false),
+            with_prev: weigh(true),
+        }
+    }
+
+    pub(super) fn bytes(self, with_prev: bool) -> usize {
+        if with_prev { self.with_prev } else { self.plain }
+    }
 }
 
 impl Hub {
@@ -110,10 +126,7 @@ impl Hub {
         let Some(Group { members, .. }) = self.groups.get_mut(key) else {
             return;
         };
-        let weight = Weight {
-            plain: weigh(events, false),
-            with_prev: weigh(events, true),
-        };
+        let weight = Weight::of(events);
         let mut left_out = Vec::new();
         for member in members.iter() {
             if member.with_prev && !readable {
@@ -127,11 +140,7 @@ impl Hub {
                 with_prev: member.with_prev,
                 fragment: member.fragment,
             };
-            let bytes = if member.with_prev {
-                weight.with_prev
-            } else {
-                weight.plain
-            };
+            let bytes = weight.bytes(member.with_prev);
             match member.queue.push(response, bytes) {
                 Ok(()) => self.watchers[member.watcher].quiet = false,
                 Err(_) => left_out.push((member.watcher, Place::Blocked(first))),
@@ -153,7 +162,7 @@ fn response_len(chunk: &Chunk, pending: &[usize]) -> usize {
         if bytes >= MERGED_BYTES_MAX && before.is_some_and(|before| before != revision) {
             return count;
         }
-        bytes += crate::event::row_weight(&logged.change.row);
+        bytes += row_weight(&logged.change.row);
         before = Some(revision);
     }
     pending.len()
@@ -162,9 +171,4 @@ fn response_len(chunk: &Chunk, pending: &[usize]) -> usize {
 /// Looks up what the events replaced, as far as it is kept.
 pub(super) fn find_prevs(history: &dyn History, events: &[Arc<Event>]) -> Result<(), ReadError> {
     events.iter().try_for_each(|event| event.find_prev(history))
-}
-
-/// About what events weigh in one response, in bytes.
-pub(super) fn weigh(events: &[Arc<Event>], with_prev: bool) -> usize {
-    events.iter().map(|event| event.weight(with_prev)).sum()
 }

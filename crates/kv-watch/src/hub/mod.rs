@@ -3,6 +3,7 @@
 mod catch_up;
 mod live;
 mod progress;
+mod round;
 mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use kv_types::{KeyRange, Revision, WatchId};
 use thiserror::Error;
 
-pub use catch_up::{CatchUp, CaughtUp};
+pub use round::{CatchUp, CaughtUp};
 
 use crate::groups::Groups;
 use crate::matcher::Interest;
