@@ -1,0 +1,130 @@
+//! Bodies that count what passes, and end early when they must.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use http_body::{Body, Frame, SizeHint};
+use tonic::{Code, Status};
+
+use crate::calls::{Call, Calls};
+
+/// A request body; counts its bytes.
+pub(crate) struct Received<B> {
+    inner: B,
+    calls: Arc<Calls>,
+}
+
+impl<B> Received<B> {
+    pub(crate) fn new(inner: B, calls: Arc<Calls>) -> Self {
+        Self { inner, calls }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Received<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.calls.received(data.len());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Resolves when a stream must end, with the status it ends with.
+pub(crate) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
+
+/// A response body; counts its bytes and its outcome, and ends with a status of its own if `ending` says so.
+pub(crate) struct Sent {
+    inner: tonic::body::Body,
+    call: Call,
+    ending: Option<Ending>,
+    ended: bool,
+}
+
+impl Sent {
+    pub(crate) fn new(inner: tonic::body::Body, call: Call, ending: Option<Ending>) -> Self {
+        Self {
+            inner,
+            call,
+            ending,
+            ended: false,
+        }
+    }
+
+    fn end_with(&mut self, status: &Status) -> Option<Result<Frame<Bytes>, Status>> {
+        self.ended = true;
+        self.inner = tonic::body::Body::empty();
+        self.call.ended(status.code());
+        let mut trailers = HeaderMap::new();
+        Some(
+            status
+                .add_header(&mut trailers)
+                .map(|()| Frame::trailers(trailers)),
+        )
+    }
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(ending) = &mut this.ending
+            && let Poll::Ready(status) = ending.as_mut().poll(cx)
+        {
+            return Poll::Ready(this.end_with(&status));
+        }
+        let polled = Pin::new(&mut this.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if let Some(data) = frame.data_ref() {
+                this.call.sent(data.len());
+            } else if let Some(trailers) = frame.trailers_ref() {
+                this.call.ended(code_of(trailers).unwrap_or(Code::Ok));
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The code that headers or trailers say, if they do.
+pub(crate) fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers
+        .get(GRPC_STATUS)
+        .map(|code| Code::from_bytes(code.as_bytes()))
+}

@@ -1,0 +1,178 @@
+//! How failures look on the wire. Go clients recognise errors by their exact text, so the texts are contract.
+
+use kv_server::RequestError;
+use thiserror::Error;
+use tonic::{Code, Status};
+
+pub(crate) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
+pub(crate) const NO_LEADER: &str = "etcdserver: no leader";
+pub(crate) const STOPPED: &str = "etcdserver: server stopped";
+
+/// Why a request is refused before anything is done.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// An empty key where one is needed.
+    #[error("etcdserver: key is not provided")]
+    KeyNotProvided,
+    /// A put that keeps the value and brings one.
+    #[error("etcdserver: value is provided")]
+    ValueProvided,
+    /// A put that keeps the lease and brings one.
+    #[error("etcdserver: lease is provided")]
+    LeaseProvided,
+    /// An operation of a transaction that is none of the known kinds; the text is etcd's.
+    #[error("etcdserver: key not found")]
+    NoOperation,
+    /// A transaction above the limit on operations.
+    #[error("etcdserver: too many operations in txn request")]
+    TooManyOperations,
+    /// A transaction that would write one key twice.
+    #[error("etcdserver: duplicate key given in txn request")]
+    DuplicateKey,
+    /// An order or a sort target that is not known.
+    #[error("etcdserver: invalid sort option")]
+    InvalidSortOption,
+    /// Metadata `client-api-version` that is not text.
+    #[error("etcdserver: invalid client api version")]
+    InvalidClientApiVersion,
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        Self::invalid_argument(refusal.to_string())
+    }
+}
+
+/// The status a failed request is answered with.
+pub fn status(error: RequestError) -> Status {
+    let (code, text) = match error {
+        RequestError::Compacted => (Code::OutOfRange, COMPACTED),
+        RequestError::FutureRevision => (
+            Code::OutOfRange,
+            "etcdserver: mvcc: required revision is a future revision",
+        ),
+        RequestError::LeaseNotFound => (Code::NotFound, "etcdserver: requested lease not found"),
+        RequestError::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
+        RequestError::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
+        RequestError::KeyNotFound => (Code::InvalidArgument, "etcdserver: key not found"),
+        RequestError::NoSpace => (
+            Code::ResourceExhausted,
+            "etcdserver: mvcc: database space exceeded",
+        ),
+        RequestError::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
+        RequestError::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
+        RequestError::NoLeader => (Code::Unavailable, NO_LEADER),
+        RequestError::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
+        RequestError::Timeout => (Code::Unavailable, "etcdserver: request timed out"),
+        RequestError::TimeoutLeaderFailure => (
+            Code::Unavailable,
+            "etcdserver: request timed out, possibly due to previous leader failure",
+        ),
+        RequestError::TimeoutConnectionLost => (
+            Code::Unavailable,
+            "etcdserver: request timed out, possibly due to connection lost",
+        ),
+        RequestError::Stopped => (Code::Unavailable, STOPPED),
+        RequestError::Learner => (
+            Code::FailedPrecondition,
+            "etcdserver: rpc not supported for learner",
+        ),
+        RequestError::Internal(text) => return Status::unknown(text),
+    };
+    Status::new(code, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_etcds_code_and_text() {
+        let cases = [
+            (
+                RequestError::Compacted,
+                11,
+                "etcdserver: mvcc: required revision has been compacted",
+            ),
+            (
+                RequestError::FutureRevision,
+                11,
+                "etcdserver: mvcc: required revision is a future revision",
+            ),
+            (
+                RequestError::LeaseNotFound,
+                5,
+                "etcdserver: requested lease not found",
+            ),
+            (RequestError::LeaseExists, 9, "etcdserver: lease already exists"),
+            (
+                RequestError::LeaseTtlTooLarge,
+                11,
+                "etcdserver: too large lease TTL",
+            ),
+            (RequestError::KeyNotFound, 3, "etcdserver: key not found"),
+            (
+                RequestError::NoSpace,
+                8,
+                "etcdserver: mvcc: database space exceeded",
+            ),
+            (RequestError::TooLarge, 3, "etcdserver: request is too large"),
+            (RequestError::TooManyRequests, 8, "etcdserver: too many requests"),
+            (RequestError::NoLeader, 14, "etcdserver: no leader"),
+            (RequestError::LeaderChanged, 14, "etcdserver: leader changed"),
+            (RequestError::Timeout, 14, "etcdserver: request timed out"),
+            (
+                RequestError::TimeoutLeaderFailure,
+                14,
+                "etcdserver: request timed out, possibly due to previous leader failure",
+            ),
+            (
+                RequestError::TimeoutConnectionLost,
+                14,
+                "etcdserver: request timed out, possibly due to connection lost",
+            ),
+            (RequestError::Stopped, 14, "etcdserver: server stopped"),
+            (
+                RequestError::Learner,
+                9,
+                "etcdserver: rpc not supported for learner",
+            ),
+            (
+                RequestError::Internal("row 7/0 is damaged".into()),
+                2,
+                "row 7/0 is damaged",
+            ),
+        ];
+        for (error, code, text) in cases {
+            let status = status(error);
+            assert_eq!((status.code() as i32, status.message()), (code, text));
+        }
+    }
+
+    #[test]
+    fn each_refusal_is_an_invalid_argument_with_etcds_text() {
+        let cases = [
+            (Refusal::KeyNotProvided, "etcdserver: key is not provided"),
+            (Refusal::ValueProvided, "etcdserver: value is provided"),
+            (Refusal::LeaseProvided, "etcdserver: lease is provided"),
+            (Refusal::NoOperation, "etcdserver: key not found"),
+            (
+                Refusal::TooManyOperations,
+                "etcdserver: too many operations in txn request",
+            ),
+            (
+                Refusal::DuplicateKey,
+                "etcdserver: duplicate key given in txn request",
+            ),
+            (Refusal::InvalidSortOption, "etcdserver: invalid sort option"),
+            (
+                Refusal::InvalidClientApiVersion,
+                "etcdserver: invalid client api version",
+            ),
+        ];
+        for (refusal, text) in cases {
+            let status = Status::from(refusal);
+            assert_eq!((status.code(), status.message()), (Code::InvalidArgument, text));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use kv_proto::etcdserverpb as etcd;
+use kv_server::Server;
+use prost::Message;
+use tonic::codec::{Codec, Streaming};
+use tonic::{Code, Status};
+use tonic_prost::ProstCodec;
+use tower::{Service, service_fn};
+
+use crate::body::{Ending, Received, Sent, code_of};
+use crate::calls::{Call, Calls};
+use crate::error::{NO_LEADER, Refusal};
+use crate::method::{Kind, unknown};
+use crate::services::{cluster, health, kv, lease, maintenance};
+use crate::watch::{WatchCodec, watch};
+use crate::{Method, leader, oversize};
+
+/// The gRPC services of a member, as a service for HTTP/2 requests. Clones share everything.
+#[derive(Clone)]
+pub struct Grpc {
+    server: Server,
+    calls: Arc<Calls>,
+}
+
+impl Grpc {
+    /// Serves this member.
+    pub fn new(server: Server) -> Self {
+        Self {
+            server,
+            calls: Arc::default(),
+        }
+    }
+
+    /// What is counted of the calls.
+    pub fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
+    /// Looks at what comes before the message.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+        let mut versions = headers.get_all("client-api-version").iter();
+        if versions.any(|version| str::from_utf8(version.as_bytes()).is_err()) {
+            return Err(Refusal::InvalidClientApiVersion.into());
+        }
+        if leader::is_required(headers) && self.server.leader().is_none() {
+            return Err(Status::unavailable(NO_LEADER));
+        }
+        Ok(())
+    }
+
+    /// When a stream of this method must end although both sides would go on.
+    fn ending(&self, method: Method, headers: &HeaderMap) -> Option<Ending> {
+        if method.kind() == Kind::Unary || !leader::is_required(headers) {
+            return None;
+        }
+        let patience = leader::ELECTION_TIMEOUTS * self.server.election_timeout();
+        Some(Box::pin(leader::lost(self.server.leader_watch(), patience)))
+    }
+}
+
+/// The body of a request, as any HTTP server has it.
+pub trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + Unpin + 'static
+{
+}
+
+/// The answer to one HTTP request.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Response<tonic::body::Body>, Infallible>> + Send>>;
+
+impl<B: RequestBody> Service<Request<B>> for Grpc {
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Answer {
+        let Some(method) = Method::from_path(request.uri().path()) else {
+            let response = Status::unimplemented(unknown(request.uri().path())).into_http();
+            return Box::pin(async { Ok(response) });
+        };
+        let call = self.calls.start(method);
+        if let Err(status) = self.admit(request.headers()) {
+            let response = observe(status.into_http(), call, None);
+            return Box::pin(async { Ok(response) });
+        }
+        let ending = self.ending(method, request.headers());
+        let server = self.server.clone();
+        let request = request.map(|body| Received::new(body, Arc::clone(&self.calls)));
+        Box::pin(async move { Ok(observe(dispatch(server, method, request).await, call, ending)) })
+    }
+}
+
+/// Lets the outcome of a call be counted, now if it is known.
+fn observe(
+    response: Response<tonic::body::Body>,
+    mut call: Call,
+    ending: Option<Ending>,
+) -> Response<tonic::body::Body> {
+    let Some(code) = code_of(response.headers()) else {
+        return response.map(|body| tonic::body::Body::new(Sent::new(body, call, ending)));
+    };
+    // A response of headers alone. Only tonic itself says that a value of its own is out of range.
+    let status = match code {
+        Code::OutOfRange => Status::from_header_map(response.headers()).map(oversize::correct),
+        _ => None,
+    };
+    call.ended(status.as_ref().map_or(code, Status::code));
+    status.map_or(response, Status::into_http)
+}
+
+async fn dispatch<B: RequestBody>(
+    server: Server,
+    method: Method,
+    request: Request<B>,
+) -> Response<tonic::body::Body> {
+    match method {
+        Method::Range => unary(server, request, kv::range).await,
+        Method::Put => unary(server, request, kv::put).await,
+        Method::DeleteRange => unary(server, request, kv::delete_range).await,
+        Method::Txn => unary(server, request, kv::txn).await,
+        Method::Compact => unary(server, request, kv::compact).await,
+        Method::Watch => bidi_stream(WatchCodec, server, request, watch).await,
+        Method::LeaseGrant => unary(server, request, lease::grant).await,
+        Method::LeaseRevoke => unary(server, request, lease::revoke).await,
+        Method::LeaseKeepAlive => {
+            let codec = ProstCodec::<etcd::LeaseKeepAliveResponse, etcd::LeaseKeepAliveRequest>::default();
+            bidi_stream(codec, server, request, lease::keep_alive).await
+        }
+        Method::LeaseTimeToLive => unary(server, request, lease::time_to_live).await,
+        Method::LeaseLeases => unary(server, request, lease::leases).await,
+        Method::MemberList => unary(server, request, cluster::member_list).await,
+        Method::Alarm => unary(server, request, maintenance::alarm).await,
+        Method::Status => unary(server, request, maintenance::member_status).await,
+        Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::HealthCheck => unary(server, request, health::check).await,
+        Method::HealthWatch => server_stream(server, request, health::watch).await,
+        Method::RangeStream
+        | Method::MemberAdd
+        | Method::MemberRemove
+        | Method::MemberUpdate
+        | Method::MemberPromote
+        | Method::Defragment
+        | Method::Hash
+        | Method::Snapshot
+        | Method::MoveLeader
+        | Method::Downgrade
+        | Method::AuthEnable
+        | Method::AuthDisable
+        | Method::AuthStatus
+        | Method::Authenticate
+        | Method::UserAdd
+        | Method::UserGet
+        | Method::UserList
+        | Method::UserDelete
+        | Method::UserChangePassword
+        | Method::UserGrantRole
+        | Method::UserRevokeRole
+        | Method::RoleAdd
+        | Method::RoleGet
+        | Method::RoleList
+        | Method::RoleDelete
+        | Method::RoleGrantPermission
+        | Method::RoleRevokePermission
+        | Method::Lock
+        | Method::Unlock
+        | Method::Campaign
+        | Method::Proclaim
+        | Method::Leader
+        | Method::Observe
+        | Method::Resign => {
+            Status::unimplemented(format!("method {} not implemented", method.name())).into_http()
+        }
+    }
+}
+
+/// The gRPC framing around a handler, with the limits on messages.
+fn framing<C: Codec>(codec: C, server: &Server) -> tonic::server::Grpc<C> {
+    let receive_max = server.limits().message_bytes_max();
+    tonic::server::Grpc::new(codec).apply_max_message_size_config(Some(receive_max), Some(usize::MAX))
+}
+
+async fn unary<B, Q, A, F>(
+    server: Server,
+    request: Request<B>,
+    handler: impl Fn(Server, Q) -> F + Send,
+) -> Response<tonic::body::Body>
+where
+    B: RequestBody,
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    F: Future<Output = Result<A, Status>>,
+{
+    let mut framing = framing(ProstCodec::<A, Q>::default(), &server);
+    let service = service_fn(move |request: tonic::Request<Q>| {
+        let answer = handler(server.clone(), request.into_inner());
+        async { answer.await.map(tonic::Response::new) }
+    });
+    framing.unary(service, request).await
+}
+
+async fn server_stream<B, Q, A, S, F>(
+    server: Server,
+    request: Request<B>,
+    handler: impl Fn(Server, Q) -> F + Send,
+) -> Response<tonic::body::Body>
+where
+    B: RequestBody,
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    S: futures_util::Stream<Item = Result<A, Status>> + Send + 'static,
+    F: Future<Output = Result<S, Status>>,
+{
+    let mut framing = framing(ProstCodec::<A, Q>::default(), &server);
+    let service = service_fn(move |request: tonic::Request<Q>| {
+        let answers = handler(server.clone(), request.into_inner());
+        async { answers.await.map(tonic::Response::new) }
+    });
+    framing.server_streaming(service, request).await
+}
+
+async fn bidi_stream<B, C, S, F>(
+    codec: C,
+    server: Server,
+    request: Request<B>,
+    handler: impl Fn(Server, Streaming<C::Decode>) -> F + Send,
+) -> Response<tonic::body::Body>
+where
+    B: RequestBody,
+    C: Codec,
+    S: futures_util::Stream<Item = Result<C::Encode, Status>> + Send + 'static,
+    F: Future<Output = Result<S, Status>>,
+{
+    let mut framing = framing(codec, &server);
+    let service = service_fn(move |request: tonic::Request<Streaming<C::Decode>>| {
+        let answers = handler(server.clone(), request.into_inner());
+        async { answers.await.map(tonic::Response::new) }
+    });
+    framing.streaming(service, request).await
+}
