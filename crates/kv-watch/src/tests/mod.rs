@@ -5,5 +5,6 @@ mod creating;
 mod live;
 mod model;
 mod progress;
+mod real_store;
 mod slow_streams;
 mod world;
