@@ -36,8 +36,8 @@ impl Default for SledOptions {
 /// One process at a time, which the caller ensures.
 ///
 /// Neighbouring pairs share a leaf, up to four, mostly two when keys are written in order; a leaf takes a slot of
-/// (in KiB) ..., 16, 20, 24, 28, 32, 40, 48, 56, 64, 96, 128 or 160. So values of 32,000 bytes fill their slots, and values
-/// of 32 KiB waste a third of them.
+/// (in KiB) ..., 16, 20, 24, 28, 32, 40, 48, 56, 64, 96, 128 or 160. So values of 32,000 bytes fill their slots,
+/// and values of 32 KiB waste a third of them.
 pub struct SledHome {
     generations: Arc<Generations>,
     handles: Mutex<Handles>,
