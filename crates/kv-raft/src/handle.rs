@@ -1,0 +1,315 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kv_types::{LogIndex, MemberId, Term};
+use openraft::ChangeMembers;
+use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::apply::Applier;
+use crate::core::{Core, Openraft, Stopped, until};
+use crate::journal::Journal;
+use crate::log::LogStore;
+use crate::monitor;
+use crate::network::Network;
+use crate::snapshot::Receiver;
+use crate::transport::Transport;
+use crate::types::PeerUrls;
+use crate::{
+    AskError, AskHandler, ChangeError, Leadership, ProposeError, RaftMember, RaftOptions, RaftService,
+    ReadIndexError, Role, StartError, StateMachine, Status,
+};
+
+/// A member's part in Raft; clones share it.
+///
+/// Futures of its methods may be dropped; a proposal, question or change may then happen or not.
+#[derive(Clone)]
+pub struct Raft {
+    core: Arc<Core>,
+}
+
+/// What [`Raft::start`] connects.
+pub struct RaftParts {
+    /// The log on disk.
+    pub journal: Arc<dyn Journal>,
+    /// What the log is applied to.
+    pub machine: Arc<dyn StateMachine>,
+    /// The way to the other members.
+    pub transport: Arc<dyn Transport>,
+    /// Answers questions to the leader.
+    pub ask_handler: Arc<dyn AskHandler>,
+}
+
+impl Raft {
+    /// Starts a member on the current runtime. Applies what the log is known to have committed beyond the state
+    /// machine's durable state before it returns. A member without a log does nothing until it is
+    /// [bootstrapped](Raft::bootstrap) or a leader finds it.
+    ///
+    /// # Errors
+    /// [`StartError`] if the options, the storage or the snapshot directory are unusable.
+    pub async fn start(options: RaftOptions, parts: RaftParts) -> Result<Self, StartError> {
+        let config = options.openraft_config()?;
+        let directory = options.snapshot_dir.clone();
+        if let Err(source) = std::fs::create_dir_all(&directory) {
+            return Err(StartError::Directory {
+                path: directory,
+                source,
+            });
+        }
+        let storage = |error: &dyn std::fmt::Display| StartError::Storage(error.to_string());
+        let log = LogStore::open(parts.journal).map_err(|error| storage(&error))?;
+        let applier = Applier::new(Arc::clone(&parts.machine), log.clone());
+        let (progress, sending) = (applier.progress(), applier.sending());
+        let network = Network {
+            transport: Arc::clone(&parts.transport),
+            sending: Arc::clone(&sending),
+        };
+        let member = options.member.get();
+        let openraft = Openraft::new(member, Arc::new(config), network, log.clone(), applier)
+            .await
+            .map_err(|error| storage(&error))?;
+        let leadership = Leadership {
+            leader: None,
+            term: Term::default(),
+            role: Role::Learner,
+        };
+        let core = Arc::new(Core {
+            options,
+            openraft,
+            log,
+            machine: parts.machine,
+            transport: parts.transport,
+            ask_handler: parts.ask_handler,
+            progress,
+            sending,
+            receiver: Receiver::new(directory),
+            leadership: watch::Sender::new(leadership),
+            heard: Mutex::new(None),
+        });
+        monitor::spawn(&core);
+        Ok(Self { core })
+    }
+
+    /// The receiving end for the transport.
+    pub fn service(&self) -> RaftService {
+        RaftService::new(Arc::clone(&self.core))
+    }
+
+    /// Begins a new cluster of `members`, all voters. Every one of them may do so, with the same members; a member
+    /// that has a log already is left as it is.
+    ///
+    /// # Errors
+    /// [`ChangeError::Refused`] if this member is not among them, [`ChangeError::Stopped`].
+    pub async fn bootstrap(&self, members: &[RaftMember]) -> Result<(), ChangeError> {
+        let nodes: BTreeMap<u64, PeerUrls> = members
+            .iter()
+            .map(|member| (member.id.get(), PeerUrls(member.peer_urls.clone())))
+            .collect();
+        match self.core.openraft.initialize(nodes).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(RaftError::APIError(error @ InitializeError::NotInMembers(_))) => {
+                Err(ChangeError::Refused(error.to_string()))
+            }
+            Err(RaftError::Fatal(_)) => Err(ChangeError::Stopped),
+        }
+    }
+
+    /// Whether the member has a log: it was bootstrapped, or a leader has found it.
+    ///
+    /// # Errors
+    /// [`ChangeError::Stopped`].
+    pub async fn is_bootstrapped(&self) -> Result<bool, ChangeError> {
+        self.core
+            .openraft
+            .is_initialized()
+            .await
+            .map_err(|_| ChangeError::Stopped)
+    }
+
+    /// Has the leader append a proposal to the log. Returns its index once a quorum has it durably; it is then
+    /// applied on every member, here perhaps a little later. Tries again, up to the request timeout, as long as no
+    /// leader has taken it.
+    ///
+    /// # Errors
+    /// [`ProposeError`], whose variants say whether the proposal may still be applied.
+    pub async fn propose(&self, proposal: Bytes) -> Result<LogIndex, ProposeError> {
+        self.core.propose(proposal).await
+    }
+
+    /// The index a linearizable read that begins now must have applied, confirmed by the leader with a quorum. Tries
+    /// again up to the request timeout. One call serves any number of reads.
+    ///
+    /// # Errors
+    /// [`ReadIndexError`].
+    pub async fn read_index(&self) -> Result<LogIndex, ReadIndexError> {
+        self.core.read_index().await
+    }
+
+    /// Returns once the entry `index` is applied on this member.
+    ///
+    /// # Errors
+    /// [`ReadIndexError::Stopped`].
+    pub async fn wait_applied(&self, index: LogIndex) -> Result<(), ReadIndexError> {
+        self.core
+            .wait_applied(index)
+            .await
+            .map_err(|Stopped| ReadIndexError::Stopped)
+    }
+
+    /// Has the leader's [`AskHandler`] answer a question.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask_leader(&self, question: Bytes) -> Result<Bytes, AskError> {
+        self.core.ask_leader(question).await
+    }
+
+    /// Who leads, and each change of it.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.core.leadership.subscribe()
+    }
+
+    /// This member's view of the cluster.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Returns once Raft has stopped, with the reason if it was not a shutdown. A member that gets one must not go
+    /// on: its storage has failed.
+    pub async fn stopped(&self) -> Option<String> {
+        self.core.stopped().await;
+        self.core.metrics(|metrics| match &metrics.running_state {
+            Err(Fatal::Stopped) | Ok(()) => None,
+            Err(error) => Some(error.to_string()),
+        })
+    }
+
+    /// Makes a snapshot and purges the log before it, less what is kept for followers. Returns when the snapshot is
+    /// made; it happens by itself now and then.
+    ///
+    /// # Errors
+    /// The state machine's [`SnapshotError`](crate::SnapshotError).
+    pub async fn snapshot(&self) -> Result<(), crate::SnapshotError> {
+        monitor::snapshot(&self.core).await
+    }
+
+    /// Hands the leadership over to `to`. Returns once it leads; this member takes no proposals meanwhile.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotLeader`] if this member does not lead, [`ChangeError::Refused`] if `to` is no voter,
+    /// [`ChangeError::Unknown`] if it has not happened within the request timeout.
+    pub async fn transfer_leader(&self, to: MemberId) -> Result<(), ChangeError> {
+        let core = &self.core;
+        let Some(leader) = core.leader().filter(|leader| core.is_me(leader)) else {
+            return Err(ChangeError::NotLeader);
+        };
+        if to == core.options.member {
+            return Ok(());
+        }
+        if !core.metrics(|metrics| metrics.membership_config.voter_ids().any(|id| id == to.get())) {
+            return Err(ChangeError::Refused(format!("member {to} is no voter")));
+        }
+        tracing::info!(member_id = %to, raft_term = leader.term, "handing over the leadership");
+        core.openraft
+            .trigger()
+            .transfer_leader(to.get())
+            .await
+            .map_err(|_| ChangeError::Stopped)?;
+        let mut leadership = core.leadership.subscribe();
+        let leads = leadership
+            .wait_for(|leadership| leadership.leader == Some(to) || leadership.role == Role::Stopped);
+        match until(core.deadline(), leads).await {
+            Some(Ok(leadership)) if leadership.role != Role::Stopped => Ok(()),
+            Some(_) => Err(ChangeError::Stopped),
+            None => Err(ChangeError::Unknown),
+        }
+    }
+
+    /// Stops taking part. A leader hands its office over first, if anyone can take it within the election timeout.
+    pub async fn shutdown(&self) {
+        let core = &self.core;
+        if let Some(successor) = monitor::successor(core) {
+            let handover = self.transfer_leader(successor);
+            match tokio::time::timeout(core.options.election_timeout, handover).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::info!(%error, "leadership not handed over"),
+                Err(_) => tracing::info!("leadership not handed over in time"),
+            }
+        }
+        // Its only error is that of a task that ended before.
+        let _ = core.openraft.shutdown().await;
+        core.leadership.send_modify(|leadership| {
+            *leadership = Leadership {
+                leader: None,
+                role: Role::Stopped,
+                ..*leadership
+            }
+        });
+    }
+
+    /// Adds a member without a vote.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn add_learner(&self, id: MemberId, peer_urls: Vec<String>) -> Result<(), ChangeError> {
+        self.change(ChangeMembers::AddNodes(BTreeMap::from([(
+            id.get(),
+            PeerUrls(peer_urls),
+        )])))
+        .await
+    }
+
+    /// Gives a learner a vote.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn promote(&self, id: MemberId) -> Result<(), ChangeError> {
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id.get()])))
+            .await
+    }
+
+    /// Removes a member, voter or not.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn remove(&self, id: MemberId) -> Result<(), ChangeError> {
+        let ids = BTreeSet::from([id.get()]);
+        let votes = self.core.metrics(|metrics| {
+            metrics
+                .membership_config
+                .voter_ids()
+                .any(|voter| voter == id.get())
+        });
+        self.change(if votes {
+            ChangeMembers::RemoveVoters(ids)
+        } else {
+            ChangeMembers::RemoveNodes(ids)
+        })
+        .await
+    }
+
+    /// Tells where a member may be reached from now on.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn set_peer_urls(&self, id: MemberId, peer_urls: Vec<String>) -> Result<(), ChangeError> {
+        self.change(ChangeMembers::SetNodes(BTreeMap::from([(
+            id.get(),
+            PeerUrls(peer_urls),
+        )])))
+        .await
+    }
+
+    /// Only on the leader. Returns once the new membership is in force.
+    async fn change(&self, change: ChangeMembers<u64, PeerUrls>) -> Result<(), ChangeError> {
+        match self.core.openraft.change_membership(change, false).await {
+            Ok(_) => Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ChangeError::NotLeader),
+            Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_))) => Err(ChangeError::Unknown),
+            Err(RaftError::APIError(error)) => Err(ChangeError::Refused(error.to_string())),
+            Err(RaftError::Fatal(_)) => Err(ChangeError::Stopped),
+        }
+    }
+}
