@@ -31,6 +31,7 @@ struct Disk {
     unsynced: Vec<Change>,
     created: u64,
     free_pages: Option<u64>,
+    /// Lowest bit first.
     failing_syncs: u64,
     changes_left: Option<u64>,
     changes: u64,
@@ -64,10 +65,10 @@ impl FaultyStorage {
         self.disk.lock().free_pages = bytes.map(|bytes| bytes / PAGE as u64);
     }
 
-    /// Lets the next `count` syncs of files fail: some pages reach the disk, others stay in the cache alone,
-    /// and no later sync writes them.
-    pub fn fail_syncs(&self, count: u64) {
-        self.disk.lock().failing_syncs = count;
+    /// Lets syncs of files fail: the nth from now if bit n of `pattern` is set. Some pages reach the disk
+    /// then, others stay in the cache alone, and no later sync writes them.
+    pub fn fail_syncs(&self, pattern: u64) {
+        self.disk.lock().failing_syncs = pattern;
     }
 
     /// Switches the power off at the `count`th change from now: that one is half done, later calls fail.
@@ -361,8 +362,9 @@ impl StorageFile for FaultyFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.storage.on()?;
         disk.change()?;
-        if disk.failing_syncs > 0 {
-            disk.failing_syncs -= 1;
+        let fails = disk.failing_syncs & 1 == 1;
+        disk.failing_syncs >>= 1;
+        if fails {
             let mut random = Random::new(disk.changes);
             disk.inode(self.inode).fail_sync(&mut random);
             return Err(io::Error::other("the disk failed to write"));
