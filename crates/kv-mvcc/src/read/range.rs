@@ -18,7 +18,7 @@ impl Reader<'_> {
         let (kvs, more) = if request.count_only {
             (Vec::new(), false)
         } else {
-            self.key_values(request, at)?
+            self.key_values(request, at, count)?
         };
         Ok(RangeResult {
             kvs,
@@ -29,20 +29,22 @@ impl Reader<'_> {
     }
 
     /// What the range returns, and whether the limit cut something off.
-    fn key_values(&self, request: &RangeRequest, at: At) -> Result<(Vec<KeyValue>, bool), ReadError> {
-        let mut found = self.find(request, at);
+    fn key_values(
+        &self,
+        request: &RangeRequest,
+        at: At,
+        count: u64,
+    ) -> Result<(Vec<KeyValue>, bool), ReadError> {
+        let mut found = self.find(request, at, count);
         if request.sort_target == SortTarget::Value {
             return self.sorted_by_value(request, &found);
         }
         sort(request, &mut found);
         let more = cut(&mut found, request.limit);
         let kvs = if request.keys_only {
-            found
-                .into_iter()
-                .map(|(key, version)| without_value(key, version))
-                .collect()
+            without_values(&found)
         } else {
-            self.with_values(found.iter().copied())?
+            self.with_values(&found)?
         };
         Ok((kvs, more))
     }
@@ -52,7 +54,7 @@ impl Reader<'_> {
         request: &RangeRequest,
         found: &[Found<'_>],
     ) -> Result<(Vec<KeyValue>, bool), ReadError> {
-        let mut kvs = self.with_values(found.iter().copied())?;
+        let mut kvs = self.with_values(found)?;
         match request.sort_order {
             SortOrder::None | SortOrder::Ascend => kvs.sort_by(|a, b| a.value.cmp(&b.value)),
             SortOrder::Descend => kvs.sort_by(|a, b| b.value.cmp(&a.value)),
@@ -64,20 +66,21 @@ impl Reader<'_> {
         Ok((kvs, more))
     }
 
-    /// Keys of the index with their values.
-    pub(crate) fn with_values<'k>(
-        &self,
-        found: impl Iterator<Item = Found<'k>> + Clone,
-    ) -> Result<Vec<KeyValue>, ReadError> {
-        let revisions: Vec<RowRevision> = found.clone().map(|(_, version)| version.revision()).collect();
-        let values = found.zip(self.values(&revisions)?);
-        Ok(values
-            .map(|((key, version), value)| key_value(Bytes::copy_from_slice(key), version, value))
+    /// Keys with their values.
+    pub(crate) fn with_values(&self, found: &[Found<'_>]) -> Result<Vec<KeyValue>, ReadError> {
+        let revisions: Vec<RowRevision> = found.iter().map(|(_, version)| version.revision()).collect();
+        let values = self.values(&revisions)?;
+        let keys = shared_keys(found);
+        Ok(found
+            .iter()
+            .zip(keys)
+            .zip(values)
+            .map(|(((_, version), key), value)| key_value(key, version, value))
             .collect())
     }
 
-    /// The keys that pass the filters, in the order of keys; no more than are needed.
-    fn find<'a>(&'a self, request: &'a RangeRequest, at: At) -> Vec<Found<'a>> {
+    /// The keys that pass the filters, in the order of keys; no more than are needed of the `count` there are.
+    fn find<'a>(&'a self, request: &'a RangeRequest, at: At, count: u64) -> Vec<Found<'a>> {
         if request.range.is_single() {
             let key = &request.range.start[..];
             let live = self
@@ -87,9 +90,12 @@ impl Reader<'_> {
                 .filter(|version| passes(request, version));
             return live.map(|version| (key, version)).into_iter().collect();
         }
-        let found = self.state.index.range(&request.range, at);
-        let found = found.filter(|(_, version)| passes(request, version));
-        found.take(fetch_max(request)).collect()
+        let fetch_max = fetch_max(request);
+        let live = self.state.index.range(&request.range, at);
+        let passing = live.filter(|(_, version)| passes(request, version));
+        let mut found = Vec::with_capacity(fetch_max.min(saturated(count)));
+        found.extend(passing.take(fetch_max));
+        found
     }
 }
 
@@ -106,7 +112,7 @@ fn fetch_max(request: &RangeRequest) -> usize {
         SortOrder::Descend => false,
     };
     if request.limit > 0 && first_suffice {
-        limit(request.limit).saturating_add(1)
+        saturated(request.limit).saturating_add(1)
     } else {
         usize::MAX
     }
@@ -154,22 +160,32 @@ fn sort(request: &RangeRequest, found: &mut [Found<'_>]) {
 }
 
 /// Cuts to a limit that is not zero and tells whether that took something away.
-fn cut<T>(items: &mut Vec<T>, limit_or_zero: u64) -> bool {
-    let more = limit_or_zero > 0 && items.len() > limit(limit_or_zero);
+fn cut<T>(items: &mut Vec<T>, limit: u64) -> bool {
+    let more = limit > 0 && items.len() > saturated(limit);
     if more {
-        items.truncate(limit(limit_or_zero));
+        items.truncate(saturated(limit));
     }
     more
 }
 
-fn limit(limit: u64) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX)
+fn saturated(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// A key as a range without values answers it: without its lease too, as in etcd 3.7.
-fn without_value(key: &[u8], version: &VersionMeta) -> KeyValue {
-    KeyValue {
+/// Keys as a range without values answers them: without their leases too, as in etcd 3.7.
+fn without_values(found: &[Found<'_>]) -> Vec<KeyValue> {
+    let keys = found.iter().zip(shared_keys(found));
+    keys.map(|((_, version), key)| KeyValue {
         lease: None,
-        ..key_value(Bytes::copy_from_slice(key), version, Bytes::new())
-    }
+        ..key_value(key, version, Bytes::new())
+    })
+    .collect()
+}
+
+/// Copies of the keys, all in one piece of memory: hundreds of small ones cost more than all the rest of a range.
+fn shared_keys(found: &[Found<'_>]) -> impl Iterator<Item = Bytes> {
+    let mut bytes = Vec::with_capacity(found.iter().map(|(key, _)| key.len()).sum());
+    found.iter().for_each(|(key, _)| bytes.extend_from_slice(key));
+    let mut rest = Bytes::from(bytes);
+    found.iter().map(move |(key, _)| rest.split_to(key.len()))
 }

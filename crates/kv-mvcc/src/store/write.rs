@@ -138,10 +138,8 @@ impl<'a> Write<'a> {
             .map(|(key, version)| (Bytes::copy_from_slice(key), *version))
             .collect();
         let prev_kvs = if request.prev_kv {
-            {
-                self.reader()
-                    .with_values(found.iter().map(|(key, version)| (&key[..], version)))?
-            }
+            let found: Vec<_> = found.iter().map(|(key, version)| (&key[..], version)).collect();
+            self.reader().with_values(&found)?
         } else {
             Vec::new()
         };

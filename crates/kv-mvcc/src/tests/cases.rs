@@ -478,3 +478,68 @@ fn a_plan_made_before_another_one_was_carried_out_does_nothing() {
     store.store.finish_garbage(same);
     assert_eq!(format!("{:?}", store.store.view().plan_garbage(9)), between);
 }
+
+#[test]
+fn chunks_out_of_order_or_beyond_the_revision_are_refused() {
+    let store = Fixture::with_keys(&["a", "b"]);
+    let view = store.store.view();
+    let chunk = view.chunk(view.chunk_starts()[0], None).unwrap();
+    let mut copy = open(memory());
+    copy.import_chunk(&chunk).unwrap();
+    assert!(matches!(
+        copy.import_chunk(&chunk),
+        Err(ReadError::Damaged { .. })
+    ));
+    assert!(matches!(
+        copy.finish_import(Revision::new(2), None),
+        Err(StoreError::State { .. })
+    ));
+    copy.finish_import(Revision::new(7), Some(Revision::new(3)))
+        .unwrap();
+    assert_eq!(
+        (
+            copy.view().revision().get(),
+            copy.view().count(&KeyRange::all(), None).unwrap()
+        ),
+        (7, 2)
+    );
+}
+
+#[test]
+fn a_store_is_found_as_its_last_checkpoint_left_it() {
+    let backend = memory();
+    let mut store = open(Arc::clone(&backend));
+    assert!(!store.wants_checkpoint());
+    store.put(&put("a", "1"), &mut Leases::default()).unwrap();
+    checkpoint(&mut store, &backend);
+    assert!(!store.wants_checkpoint());
+    store.put(&put("a", "2"), &mut Leases::default()).unwrap();
+    store.compact(Revision::new(3)).unwrap();
+    assert!(store.wants_checkpoint());
+    drop(store);
+    let store = open(backend);
+    let view = store.view();
+    assert_eq!((view.revision().get(), view.compacted()), (2, None));
+    let found = view.range(&everything()).unwrap();
+    assert_eq!(
+        (&found.kvs[0].value[..], found.kvs[0].version.get()),
+        (&b"1"[..], 1)
+    );
+}
+
+#[test]
+fn a_state_record_behind_the_rows_is_damage() {
+    let backend = memory();
+    let mut store = open(Arc::clone(&backend));
+    store.put(&put("a", "1"), &mut Leases::default()).unwrap();
+    checkpoint(&mut store, &backend);
+    drop(store);
+    let mut batch = Batch::default();
+    batch.delete(crate::state::STATE_KEY);
+    backend.write(batch).unwrap();
+    backend.flush().unwrap();
+    assert!(matches!(
+        Store::open(backend, SMALL),
+        Err(StoreError::State { .. })
+    ));
+}

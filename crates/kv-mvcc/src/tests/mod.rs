@@ -81,6 +81,21 @@ fn checkpoint(store: &mut Store, backend: &Arc<dyn Backend>) {
     drop(store.finish_checkpoint(plan));
 }
 
+/// A store in `backend` that is filled with the chunks of another one, made durable on the way.
+fn copy_of(view: &View, backend: &Arc<dyn Backend>) -> Store {
+    let mut copy = open(Arc::clone(backend));
+    let starts = view.chunk_starts();
+    for (at, from) in starts.iter().enumerate() {
+        let chunk = view.chunk(*from, starts.get(at + 1).copied()).unwrap();
+        copy.import_chunk(&chunk).unwrap();
+        if at % 2 == 0 {
+            checkpoint(&mut copy, backend);
+        }
+    }
+    copy.finish_import(view.revision(), view.compacted()).unwrap();
+    copy
+}
+
 fn collect_garbage(store: &mut Store, count_max: usize) {
     while let Some(plan) = store.view().plan_garbage(count_max) {
         store.finish_garbage(plan);

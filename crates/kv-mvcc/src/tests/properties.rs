@@ -22,6 +22,8 @@ enum Step {
     CollectAll,
     Checkpoint,
     Reopen,
+    /// Goes on with a copy made of chunks, as a member that got a snapshot does.
+    Copy,
     KeepView,
 }
 
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::CollectAll),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Copy),
         1 => Just(Step::KeepView),
     ]
 }
@@ -103,6 +106,11 @@ impl Pair {
                 self.views.clear();
                 let store = self.store.take().unwrap();
                 self.store = Some(reopen(store, &self.backend));
+            }
+            Step::Copy => {
+                self.backend = memory();
+                let copy = copy_of(&store.view(), &self.backend);
+                self.store = Some(copy);
             }
             Step::KeepView => self.views.push((store.view(), model.clone())),
         }
