@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use kv_backend::{Backend, BackendError, Batch};
+use kv_backend::{Backend, Batch};
 use kv_lease::Lessor;
 use kv_types::{LeaseId, LogId, LogIndex, MemberId, Term};
 
@@ -97,27 +97,24 @@ pub(crate) fn put_state(batch: &mut Batch, encoded: Vec<u8>) {
 pub(crate) fn read_leases(backend: &dyn Backend) -> Result<Lessor, MachineError> {
     let mut lessor = Lessor::new();
     let mut damaged = None;
-    scan_leases(backend, &mut |key, value| match decode_lease(key, value) {
-        Ok((id, ttl)) => {
-            lessor.load(id, ttl);
-            ControlFlow::Continue(())
-        }
-        Err(source) => {
-            damaged = Some(MachineError::Record {
-                record: "m/lease",
-                source,
-            });
-            ControlFlow::Break(())
-        }
-    })?;
+    backend.scan(
+        LEASE_PREFIX,
+        LEASE_END,
+        &mut |key, value| match decode_lease(key, value) {
+            Ok((id, ttl)) => {
+                lessor.load(id, ttl);
+                ControlFlow::Continue(())
+            }
+            Err(source) => {
+                damaged = Some(MachineError::Record {
+                    record: "m/lease",
+                    source,
+                });
+                ControlFlow::Break(())
+            }
+        },
+    )?;
     damaged.map_or(Ok(lessor), Err)
-}
-
-fn scan_leases(
-    backend: &dyn Backend,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-) -> Result<(), BackendError> {
-    backend.scan(LEASE_PREFIX, LEASE_END, visit)
 }
 
 fn decode_lease(key: &[u8], value: &[u8]) -> Result<(LeaseId, i64), CodecError> {

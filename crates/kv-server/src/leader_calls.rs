@@ -42,7 +42,10 @@ impl LeaderCall {
         let id = LeaseId::new(bytes.try_get_i64_le().ok()?);
         match tag {
             1 => Some(Self::KeepAlive(id)),
-            2 => Some(Self::TimeToLive { id, keys: bytes.try_get_u8().ok()? == 1 }),
+            2 => Some(Self::TimeToLive {
+                id,
+                keys: bytes.try_get_u8().ok()? == 1,
+            }),
             _ => None,
         }
     }
@@ -70,7 +73,10 @@ pub(crate) fn encode_time_to_live(lease: Option<&LeaseTimeToLive>) -> Bytes {
 }
 
 /// `None` if the bytes are no answer of this version.
-#[expect(clippy::option_option, reason = "the inner one is the answer, the outer one whether it could be read")]
+#[expect(
+    clippy::option_option,
+    reason = "the inner one is the answer, the outer one whether it could be read"
+)]
 pub(crate) fn decode_time_to_live(mut bytes: Bytes) -> Option<Option<LeaseTimeToLive>> {
     if bytes.is_empty() {
         return Some(None);
@@ -85,7 +91,11 @@ pub(crate) fn decode_time_to_live(mut bytes: Bytes) -> Option<Option<LeaseTimeTo
         }
         keys.push(bytes.split_to(length));
     }
-    Some(Some(LeaseTimeToLive { ttl_seconds, granted_ttl_seconds, keys }))
+    Some(Some(LeaseTimeToLive {
+        ttl_seconds,
+        granted_ttl_seconds,
+        keys,
+    }))
 }
 
 #[cfg(test)]
@@ -95,19 +105,37 @@ mod tests {
     #[test]
     fn calls_and_answers_survive() {
         let id = LeaseId::new(-7);
-        for call in [LeaderCall::KeepAlive(id), LeaderCall::TimeToLive { id, keys: true }] {
+        for call in [
+            LeaderCall::KeepAlive(id),
+            LeaderCall::TimeToLive { id, keys: true },
+        ] {
             assert_eq!(LeaderCall::decode(call.encode()), Some(call));
         }
         assert_eq!(decode_ttl(encode_ttl(60)), Some(60));
-        let lease = LeaseTimeToLive { ttl_seconds: 5, granted_ttl_seconds: 9, keys: vec!["a".into(), "".into()] };
-        assert_eq!(decode_time_to_live(encode_time_to_live(Some(&lease))), Some(Some(lease)));
+        let lease = LeaseTimeToLive {
+            ttl_seconds: 5,
+            granted_ttl_seconds: 9,
+            keys: vec!["a".into(), "".into()],
+        };
+        assert_eq!(
+            decode_time_to_live(encode_time_to_live(Some(&lease))),
+            Some(Some(lease))
+        );
         assert_eq!(decode_time_to_live(encode_time_to_live(None)), Some(None));
     }
 
     #[test]
     fn truncated_bytes_are_refused() {
-        let call = LeaderCall::TimeToLive { id: LeaseId::new(1), keys: true }.encode();
-        let lease = LeaseTimeToLive { ttl_seconds: 5, granted_ttl_seconds: 9, keys: vec!["abc".into()] };
+        let call = LeaderCall::TimeToLive {
+            id: LeaseId::new(1),
+            keys: true,
+        }
+        .encode();
+        let lease = LeaseTimeToLive {
+            ttl_seconds: 5,
+            granted_ttl_seconds: 9,
+            keys: vec!["abc".into()],
+        };
         let answer = encode_time_to_live(Some(&lease));
         for length in 0..call.len() {
             assert_eq!(LeaderCall::decode(call.slice(..length)), None);

@@ -36,8 +36,9 @@ pub(crate) const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 /// The time to live a grant gives: what was asked for, but at least one and a half election timeouts, so that
 /// a lease can outlive a change of leader.
 pub(crate) fn granted_ttl(asked: i64, election_timeout: Duration) -> i64 {
-    let least = (election_timeout.as_secs_f64() * 1.5).ceil();
-    asked.max(least as i64)
+    let millis = election_timeout.as_millis() * 3 / 2;
+    let least = i64::try_from(millis.div_ceil(1000)).unwrap_or(i64::MAX);
+    asked.max(least)
 }
 
 /// The leader's clock of leases; on other members it keeps nothing.
@@ -49,7 +50,10 @@ pub(crate) struct LeaseClock {
 
 impl LeaseClock {
     pub(crate) fn new() -> Self {
-        Self { expiry: Mutex::new(Expiry::new()), epoch: Instant::now() }
+        Self {
+            expiry: Mutex::new(Expiry::new()),
+            epoch: Instant::now(),
+        }
     }
 
     fn now(&self) -> Duration {
@@ -107,7 +111,14 @@ mod tests {
     #[test]
     fn short_times_are_raised_to_one_and_a_half_election_timeouts() {
         let second = Duration::from_secs(1);
-        assert_eq!([granted_ttl(1, second), granted_ttl(-5, second), granted_ttl(60, second)], [2, 2, 60]);
+        assert_eq!(
+            [
+                granted_ttl(1, second),
+                granted_ttl(-5, second),
+                granted_ttl(60, second)
+            ],
+            [2, 2, 60]
+        );
         assert_eq!(granted_ttl(1, second * 5), 8);
     }
 }

@@ -29,6 +29,6 @@ pub use options::ServerOptions;
 pub use replica::Replica;
 pub use server::{Header, Server};
 pub use shell::LogGauge;
-pub use start::Running;
+pub use start::{LeaderDesk, Running};
 pub use status::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Status};
 pub use watches::WatchStream;

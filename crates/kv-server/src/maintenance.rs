@@ -107,7 +107,9 @@ enum Work {
 /// left over, and packs blocks anew. The apply path never waits for it but for short steps under the machine's
 /// lock.
 pub(crate) fn start(replica: Arc<Replica>) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("maintenance".into()).spawn(move || run(&replica))
+    std::thread::Builder::new()
+        .name("maintenance".into())
+        .spawn(move || run(&replica))
 }
 
 fn run(replica: &Replica) {
@@ -132,7 +134,9 @@ fn run(replica: &Replica) {
                 Some(Instant::now())
             }
         };
-        let answer = result.map(|written| written.snapshot).map_err(|error| error.to_string());
+        let answer = result
+            .map(|written| written.snapshot)
+            .map_err(|error| error.to_string());
         for waiter in waiting {
             // Whoever asked may have gone.
             let _ = waiter.send(answer.clone());
@@ -145,7 +149,9 @@ fn collect_garbage(replica: &Replica) {
     loop {
         let _maintaining = replica.maintaining.lock();
         let view = replica.machine().view();
-        let Some(plan) = view.plan_garbage(GARBAGE_KEYS) else { break };
+        let Some(plan) = view.plan_garbage(GARBAGE_KEYS) else {
+            break;
+        };
         drop(view);
         replica.machine().store_mut().finish_garbage(plan);
         std::thread::sleep(GARBAGE_PAUSE);

@@ -1,6 +1,3 @@
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use kv_machine::Proposal;
 use kv_types::RequestId;
@@ -43,17 +40,16 @@ pub(crate) struct Pack {
 
 impl Pack {
     fn new() -> Self {
-        Self { buffer: Vec::new(), ids: Vec::new(), since: Instant::now() }
+        Self {
+            buffer: Vec::new(),
+            ids: Vec::new(),
+            since: Instant::now(),
+        }
     }
 
     /// Splits into payload and who waits for it.
     pub(crate) fn into_parts(self) -> (Bytes, Vec<RequestId>) {
         (self.buffer.into(), self.ids)
-    }
-
-    /// Whether everyone who waits has given up after `timeout`.
-    pub(crate) fn is_stale(&self, timeout: Duration) -> bool {
-        self.since.elapsed() > timeout
     }
 }
 
@@ -65,7 +61,11 @@ impl ProposalQueue {
             if waiting.bytes >= WAITING_BYTES_MAX {
                 return Err(RequestError::TooManyRequests);
             }
-            if waiting.packs.last().is_none_or(|pack| pack.buffer.len() >= PAYLOAD_BYTES) {
+            if waiting
+                .packs
+                .last()
+                .is_none_or(|pack| pack.buffer.len() >= PAYLOAD_BYTES)
+            {
                 waiting.packs.push(Pack::new());
             }
             let pack = waiting.packs.last_mut().expect("pushed above if it was missing");
@@ -100,9 +100,6 @@ impl ProposalQueue {
     }
 }
 
-/// Shared between those who propose and the task that feeds the log.
-pub(crate) type SharedQueue = Arc<ProposalQueue>;
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -113,8 +110,16 @@ mod tests {
 
     fn put(id: u64, value_bytes: usize) -> Proposal {
         let value = PutValue::New(Bytes::from(vec![7; value_bytes]));
-        let request = PutRequest { key: "k".into(), value, lease: PutLease::Set(None), prev_kv: false };
-        Proposal { id: RequestId::new(id), command: Command::Put(request) }
+        let request = PutRequest {
+            key: "k".into(),
+            value,
+            lease: PutLease::Set(None),
+            prev_kv: false,
+        };
+        Proposal {
+            id: RequestId::new(id),
+            command: Command::Put(request),
+        }
     }
 
     #[tokio::test]
@@ -124,11 +129,16 @@ mod tests {
             queue.push(&put(id, 200 * 1024), usize::MAX).unwrap();
         }
         let packs = queue.take().await;
-        let ids: Vec<Vec<u64>> =
-            packs.iter().map(|pack| pack.ids.iter().map(|id| id.get()).collect()).collect();
+        let ids: Vec<Vec<u64>> = packs
+            .iter()
+            .map(|pack| pack.ids.iter().map(|id| id.get()).collect())
+            .collect();
         assert_eq!(ids, [vec![0, 1], vec![2]]);
         let (payload, _) = packs.into_iter().next().unwrap().into_parts();
-        assert_eq!(Proposal::decode_all(&payload).unwrap(), [put(0, 200 * 1024), put(1, 200 * 1024)]);
+        assert_eq!(
+            Proposal::decode_all(&payload).unwrap(),
+            [put(0, 200 * 1024), put(1, 200 * 1024)]
+        );
     }
 
     #[tokio::test]

@@ -40,10 +40,22 @@ mod tests {
     fn a_transaction_costs_its_dearer_branch() {
         let put = |bytes| {
             let value = PutValue::New(vec![0; bytes].into());
-            Op::Put(PutRequest { key: "k".into(), value, lease: PutLease::Keep, prev_kv: false })
+            Op::Put(PutRequest {
+                key: "k".into(),
+                value,
+                lease: PutLease::Keep,
+                prev_kv: false,
+            })
         };
-        let nested = TxnRequest { success: vec![put(9)], ..TxnRequest::default() };
-        let txn = TxnRequest { compare: vec![], success: vec![put(1), Op::Txn(nested.into())], failure: vec![put(99)] };
+        let nested = TxnRequest {
+            success: vec![put(9)],
+            ..TxnRequest::default()
+        };
+        let txn = TxnRequest {
+            compare: vec![],
+            success: vec![put(1), Op::Txn(nested.into())],
+            failure: vec![put(99)],
+        };
         assert_eq!(txn_cost(&txn), 256 + 2 + 256 + 10);
         assert_eq!(txn_cost(&TxnRequest::default()), 0);
     }

@@ -80,7 +80,10 @@ mod tests {
             assert_eq!(read.await.unwrap(), Ok(()));
         }
         assert!(!late.is_finished());
-        barrier.next_round().await.complete(&Err(RequestError::LeaderChanged));
+        barrier
+            .next_round()
+            .await
+            .complete(&Err(RequestError::LeaderChanged));
         assert_eq!(late.await.unwrap(), Err(RequestError::LeaderChanged));
     }
 }

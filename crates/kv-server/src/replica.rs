@@ -25,7 +25,7 @@ use crate::watches::Watches;
 ///
 /// Entries are applied under the machine's lock by one task; the maintenance thread takes the lock for short
 /// steps. Readers use the published view and take no lock.
-pub(crate) struct Replica {
+pub struct Replica {
     machine: Mutex<Machine>,
     /// The store as of the last batch applied.
     view: ArcSwap<View>,
@@ -51,7 +51,10 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Opens the state as the last checkpoint left it.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// [`MachineError`] if it cannot be read, or is of a newer version.
+    pub fn open(
         home: Arc<dyn BackendHome>,
         store_options: StoreOptions,
         progress_interval: Duration,
@@ -60,7 +63,9 @@ impl Replica {
         let disk_bytes = backend.size_on_disk()?;
         let machine = Machine::open(backend, store_options)?;
         let view = machine.view();
-        let applied = machine.applied().map_or(LogIndex::default(), |log_id| log_id.index);
+        let applied = machine
+            .applied()
+            .map_or(LogIndex::default(), |log_id| log_id.index);
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
             machine: Mutex::new(machine),
@@ -156,7 +161,9 @@ impl Replica {
     }
 
     fn apply_entries(&self, batch: Vec<CommittedEntry>) {
-        let Some(last) = batch.last().map(|entry| entry.log_id.index) else { return };
+        let Some(last) = batch.last().map(|entry| entry.log_id.index) else {
+            return;
+        };
         let mut effects = Effects::default();
         let recent_bytes = {
             let mut machine = self.machine.lock();
@@ -184,12 +191,15 @@ impl Replica {
         self.leases.applied(&effects.leases);
         self.waiters.complete_all(effects.outcomes);
         self.applied.send_replace(last);
-        self.maintenance.applied(recent_bytes, effects.compacted.is_some());
+        self.maintenance
+            .applied(recent_bytes, effects.compacted.is_some());
     }
 
     fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
         let staged = self.home.stage().map_err(SnapshotError::new)?;
-        let header = frames.next().ok_or_else(|| SnapshotError::new("a snapshot has at least one frame"))??;
+        let header = frames
+            .next()
+            .ok_or_else(|| SnapshotError::new("a snapshot has at least one frame"))??;
         let mut install =
             SnapshotInstall::begin(staged, self.store_options, &header).map_err(SnapshotError::new)?;
         for frame in frames {
@@ -199,7 +209,9 @@ impl Replica {
         let _maintaining = self.maintaining.lock();
         let mut machine = self.machine.lock();
         self.home.promote().map_err(SnapshotError::new)?;
-        let applied = installed.applied().map_or(LogIndex::default(), |log_id| log_id.index);
+        let applied = installed
+            .applied()
+            .map_or(LogIndex::default(), |log_id| log_id.index);
         *machine = installed;
         let view = machine.view();
         self.view.store(Arc::new(view.clone()));
@@ -217,14 +229,25 @@ fn stop_before_diverging(error: &dyn std::error::Error) -> ! {
 }
 
 fn member(member: kv_raft::RaftMember) -> kv_machine::RaftMember {
-    let kv_raft::RaftMember { id, peer_urls, learner } = member;
-    kv_machine::RaftMember { id, peer_urls, learner }
+    let kv_raft::RaftMember {
+        id,
+        peer_urls,
+        learner,
+    } = member;
+    kv_machine::RaftMember {
+        id,
+        peer_urls,
+        learner,
+    }
 }
 
 impl kv_raft::StateMachine for Replica {
     fn applied(&self) -> Applied {
         let machine = self.machine.lock();
-        Applied { log_id: machine.applied(), membership: machine.membership() }
+        Applied {
+            log_id: machine.applied(),
+            membership: machine.membership(),
+        }
     }
 
     fn apply(&self, batch: Vec<CommittedEntry>) {
@@ -244,12 +267,18 @@ impl kv_raft::StateMachine for Replica {
     }
 
     fn current_snapshot(&self) -> Option<Arc<dyn SnapshotSource>> {
-        self.snapshot.lock().clone().map(|pinned| pinned as Arc<dyn SnapshotSource>)
+        self.snapshot
+            .lock()
+            .clone()
+            .map(|pinned| pinned as Arc<dyn SnapshotSource>)
     }
 
     fn install(&self, meta: &SnapshotMeta, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
-        tracing::info!(snapshot = meta.id, log_index = meta.log_id.index.get(), "installing a snapshot");
+        tracing::info!(
+            snapshot = meta.id,
+            log_index = meta.log_id.index.get(),
+            "installing a snapshot"
+        );
         self.install_frames(frames)
     }
 }
-

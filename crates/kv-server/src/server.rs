@@ -55,7 +55,7 @@ impl Server {
             cluster_id: shell.options.cluster_id,
             member_id: shell.options.member_id,
             revision,
-            raft_term: shell.raft.term(),
+            raft_term: shell.leadership.borrow().term,
         }
     }
 
@@ -88,7 +88,11 @@ impl Server {
     ///
     /// # Errors
     /// A revision that cannot be read; for linearizable reads also whatever keeps a quorum from confirming.
-    pub async fn range(&self, request: RangeRequest, serializable: bool) -> Result<RangeResult, RequestError> {
+    pub async fn range(
+        &self,
+        request: RangeRequest,
+        serializable: bool,
+    ) -> Result<RangeResult, RequestError> {
         if !serializable {
             self.read_barrier().await?;
         }
@@ -161,7 +165,11 @@ impl Server {
     ///
     /// # Errors
     /// A time to live or an ID that is not to be had, or as [`Server::put`].
-    pub async fn lease_grant(&self, id: Option<LeaseId>, ttl_seconds: i64) -> Result<LeaseGranted, RequestError> {
+    pub async fn lease_grant(
+        &self,
+        id: Option<LeaseId>,
+        ttl_seconds: i64,
+    ) -> Result<LeaseGranted, RequestError> {
         if ttl_seconds > TTL_SECONDS_MAX {
             return Err(RequestError::LeaseTtlTooLarge);
         }
@@ -169,8 +177,19 @@ impl Server {
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
-            match self.propose(Command::LeaseGrant { id: chosen, ttl_seconds }).await? {
-                Outcome::LeaseGrant(Ok(())) => return Ok(LeaseGranted { id: chosen, ttl_seconds }),
+            match self
+                .propose(Command::LeaseGrant {
+                    id: chosen,
+                    ttl_seconds,
+                })
+                .await?
+            {
+                Outcome::LeaseGrant(Ok(())) => {
+                    return Ok(LeaseGranted {
+                        id: chosen,
+                        ttl_seconds,
+                    });
+                }
                 Outcome::LeaseGrant(Err(_)) if id.is_some() => return Err(RequestError::LeaseExists),
                 // An ID of our own choice that was taken: choose again.
                 Outcome::LeaseGrant(Err(_)) => {}
@@ -248,7 +267,8 @@ impl Server {
     pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
         let view = self.view();
         let hash = tokio::task::spawn_blocking(move || view.hash_kv(revision)).await;
-        hash.map_err(|error| RequestError::Internal(error.to_string()))?.map_err(range_error)
+        hash.map_err(|error| RequestError::Internal(error.to_string()))?
+            .map_err(range_error)
     }
 
     /// Opens a stream of watchers. They end when it is dropped.
@@ -273,7 +293,6 @@ impl Server {
         self.shell.propose(command).await
     }
 }
-
 
 fn range_error(error: RangeError) -> RequestError {
     match error {
@@ -300,4 +319,3 @@ fn mismatch(outcome: &Outcome) -> RequestError {
 fn undecodable() -> RequestError {
     RequestError::Internal("the leader's answer cannot be read; is it another version?".into())
 }
-

@@ -37,6 +37,7 @@ pub trait LogGauge: Send + Sync + 'static {
 pub(crate) struct Shell {
     pub(crate) options: ServerOptions,
     pub(crate) raft: Raft,
+    pub(crate) leadership: tokio::sync::watch::Receiver<Leadership>,
     pub(crate) log: Arc<dyn LogGauge>,
     pub(crate) replica: Arc<Replica>,
     pub(crate) proposals: ProposalQueue,
@@ -55,7 +56,8 @@ impl Shell {
         let started = Instant::now();
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
-        self.proposals.push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
+        self.proposals
+            .push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(RequestError::Stopped),
@@ -79,17 +81,21 @@ impl Shell {
         let (payload, ids) = pack.into_parts();
         let error = loop {
             match self.raft.propose(payload.clone()).await {
-                Ok(()) => return,
+                Ok(_) => return,
                 // What has no outcome by now is in no log: it may be proposed again.
                 Err(ProposeError::Superseded | ProposeError::NoLeader)
                     if since.elapsed() < self.options.request_timeout() => {}
                 Err(ProposeError::Stopped) => break RequestError::Stopped,
+                Err(ProposeError::NoSpace) => break RequestError::NoSpace,
                 Err(ProposeError::Superseded | ProposeError::NoLeader | ProposeError::Unknown) => {
                     break self.timeout_error(since);
                 }
             }
         };
-        self.replica.metrics.proposals_failed.fetch_add(ids.len() as u64, Ordering::Relaxed);
+        self.replica
+            .metrics
+            .proposals_failed
+            .fetch_add(ids.len() as u64, Ordering::Relaxed);
         self.replica.waiters.fail_all(&ids, &error);
     }
 
@@ -130,7 +136,7 @@ impl Shell {
 
     /// Follows who leads: tells watchers of it, and keeps the time of leases while it is this member.
     pub(crate) async fn run_leadership(self: Arc<Self>) {
-        let mut leadership = self.raft.leadership();
+        let mut leadership = self.leadership.clone();
         let mut lead: Option<kv_types::Term> = None;
         loop {
             let Leadership { leader, term, role } = *leadership.borrow_and_update();
@@ -145,7 +151,9 @@ impl Shell {
             let changed = if leads && lead != Some(term) {
                 // Not confirmed yet: ask again soon, unless somebody else leads before.
                 let pause = self.options.election_timeout / 10;
-                tokio::time::timeout(pause, leadership.changed()).await.unwrap_or(Ok(()))
+                tokio::time::timeout(pause, leadership.changed())
+                    .await
+                    .unwrap_or(Ok(()))
             } else {
                 leadership.changed().await
             };
@@ -163,7 +171,10 @@ impl Shell {
         });
         if changed && let Some(leader) = leader {
             *self.elected.lock() = Instant::now();
-            self.replica.metrics.leader_changes.fetch_add(1, Ordering::Relaxed);
+            self.replica
+                .metrics
+                .leader_changes
+                .fetch_add(1, Ordering::Relaxed);
             tracing::info!(leader = %leader, "elected leader");
         } else if changed {
             tracing::warn!("lost leader");
@@ -186,7 +197,7 @@ impl Shell {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let term = self.raft.leadership().borrow().term;
+            let term = self.leadership.borrow().term;
             for id in self.replica.leases.expired(kv_lease::OFFERS_PER_SECOND_MAX) {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
@@ -194,7 +205,10 @@ impl Shell {
                 };
                 // One that is refused now is offered again.
                 if self.proposals.push(&proposal, usize::MAX).is_ok() {
-                    self.replica.metrics.leases_expired.fetch_add(1, Ordering::Relaxed);
+                    self.replica
+                        .metrics
+                        .leases_expired
+                        .fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
@@ -204,7 +218,7 @@ impl Shell {
     pub(crate) async fn ask_leader(&self, call: LeaderCall) -> Result<Bytes, RequestError> {
         let deadline = Instant::now() + self.options.request_timeout();
         loop {
-            let error = match self.raft.ask(call.encode()).await {
+            let error = match self.raft.ask_leader(call.encode()).await {
                 Ok(answer) if !answer.is_empty() => return Ok(answer.slice(1..)),
                 // The member asked does not lead any more.
                 Ok(_) | Err(AskError::NoLeader) => RequestError::NoLeader,
@@ -279,7 +293,10 @@ impl Shell {
         if cost == 0 {
             return Ok(());
         }
-        let full = self.options.quota_bytes.is_some_and(|quota| self.db_size() + cost >= quota);
+        let full = self
+            .options
+            .quota_bytes
+            .is_some_and(|quota| self.db_size() + cost >= quota);
         if full || self.replica.is_disk_full() || self.log.is_disk_full() {
             return Err(RequestError::NoSpace);
         }
@@ -305,10 +322,20 @@ impl Shell {
             raft_index: raft.committed.map(|log_id| log_id.index).unwrap_or_default(),
             raft_term: raft.leadership.term,
             raft_applied_index: self.replica.applied_index(),
-            errors: if leader.is_none() { vec!["etcdserver: no leader".into()] } else { Vec::new() },
-            learner: raft.members.iter().any(|member| member.id == self.options.member_id && member.learner),
+            errors: if leader.is_none() {
+                vec!["etcdserver: no leader".into()]
+            } else {
+                Vec::new()
+            },
+            learner: raft
+                .members
+                .iter()
+                .any(|member| member.id == self.options.member_id && member.learner),
             storage_version: ETCD_CLUSTER_VERSION.into(),
-            db_size_quota: self.options.quota_bytes.map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            db_size_quota: self
+                .options
+                .quota_bytes
+                .map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -18,12 +18,23 @@ impl PinnedSnapshot {
     /// Names a snapshot: the entry, and when and as which of this process it was made, for two snapshots of one
     /// entry need not have equal frames.
     pub(crate) fn new(snapshot: Snapshot) -> Result<Self, SnapshotError> {
-        let log_id = snapshot.applied().ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let log_id = snapshot
+            .applied()
+            .ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;
+        let nanos = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{}-{nanos:x}-{number:x}", log_id.term.get(), log_id.index);
         let membership = snapshot.membership();
-        Ok(Self { snapshot, meta: SnapshotMeta { id, log_id, membership } })
+        Ok(Self {
+            snapshot,
+            meta: SnapshotMeta {
+                id,
+                log_id,
+                membership,
+            },
+        })
     }
 }
 

@@ -69,7 +69,9 @@ pub(crate) struct RequestIds(AtomicU64);
 
 impl RequestIds {
     pub(crate) fn new(member: MemberId, now: SystemTime) -> Self {
-        let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| {
+            since.as_secs() * 1000 + u64::from(since.subsec_millis())
+        });
         let start = (millis << 8) & 0x0000_ffff_ffff_ffff;
         Self(AtomicU64::new(member.get() << 48 | start))
     }

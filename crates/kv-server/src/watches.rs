@@ -44,7 +44,10 @@ impl Watches {
     pub(crate) fn new(view: View, progress_interval: Duration) -> Self {
         let lagging = Arc::new(Notify::new());
         let waker = Arc::clone(&lagging);
-        let options = HubOptions { progress_interval, ..HubOptions::default() };
+        let options = HubOptions {
+            progress_interval,
+            ..HubOptions::default()
+        };
         let hub = Hub::new(options, view.revision(), Arc::new(move || waker.notify_one()));
         Self {
             hub: Mutex::new(hub),
@@ -77,7 +80,11 @@ impl Watches {
     /// The store was replaced by a later one.
     pub(crate) fn replaced(&self, view: View) {
         let mut pending = self.pending.lock();
-        *pending = Pending { changes: Vec::new(), view: Some(view), gap: true };
+        *pending = Pending {
+            changes: Vec::new(),
+            view: Some(view),
+            gap: true,
+        };
         self.applied.notify_one();
     }
 
@@ -115,8 +122,16 @@ impl Watches {
         let now = self.epoch.elapsed();
         // Spread by the time of opening: any spread will do.
         let jitter = f64::from(now.subsec_micros() % 1000) / 1000.0;
-        let (id, receiver) = self.hub().open_stream(now, jitter, Arc::new(move || waker.notify_one()));
-        WatchStream { watches: Arc::clone(self), id, receiver, ready, stopped: self.stopped.subscribe() }
+        let (id, receiver) = self
+            .hub()
+            .open_stream(now, jitter, Arc::new(move || waker.notify_one()));
+        WatchStream {
+            watches: Arc::clone(self),
+            id,
+            receiver,
+            ready,
+            stopped: self.stopped.subscribe(),
+        }
     }
 
     /// Gives the hub what is applied, until the member stops.
@@ -146,7 +161,9 @@ impl Watches {
             let (round, history) = {
                 let mut hub = self.hub();
                 let history = self.view.load_full();
-                let Some(round) = hub.plan_catch_up(history.as_ref()) else { return Ok(()) };
+                let Some(round) = hub.plan_catch_up(history.as_ref()) else {
+                    return Ok(());
+                };
                 (round, history)
             };
             let caught_up = round.read(history.as_ref())?;
@@ -185,7 +202,10 @@ impl WatchStream {
     /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
     pub fn create(&mut self, create: WatchCreate) {
         let created = self.watches.hub().create(self.id, create);
-        debug_assert!(created.is_ok(), "a request was read that there is no room to answer");
+        debug_assert!(
+            created.is_ok(),
+            "a request was read that there is no room to answer"
+        );
     }
 
     /// Ends a watcher, if there is one; the answer comes through [`WatchStream::next`].
@@ -193,7 +213,10 @@ impl WatchStream {
     /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
     pub fn cancel(&mut self, id: WatchId) {
         let cancelled = self.watches.hub().cancel(self.id, id);
-        debug_assert!(cancelled.is_ok(), "a request was read that there is no room to answer");
+        debug_assert!(
+            cancelled.is_ok(),
+            "a request was read that there is no room to answer"
+        );
     }
 
     /// Reports progress of the whole stream if all its watchers are caught up; otherwise does nothing.

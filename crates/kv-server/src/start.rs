@@ -1,0 +1,158 @@
+use std::io;
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kv_machine::Command;
+use kv_raft::{AskHandler, Raft, Role};
+use kv_types::MemberId;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::error::RequestError;
+use crate::maintenance;
+use crate::options::ServerOptions;
+use crate::proposals::ProposalQueue;
+use crate::read_barrier::ReadBarrier;
+use crate::replica::Replica;
+use crate::server::Server;
+use crate::shell::{LogGauge, Shell};
+use crate::waiters::RequestIds;
+
+/// Where other members' questions to the leader arrive. Raft needs it before the server is there; until then
+/// it answers as a member that does not lead.
+#[derive(Default)]
+pub struct LeaderDesk {
+    shell: OnceLock<Weak<Shell>>,
+}
+
+impl AskHandler for LeaderDesk {
+    fn ask(&self, _from: MemberId, question: Bytes) -> BoxFuture<'static, Bytes> {
+        let shell = self.shell.get().and_then(Weak::upgrade);
+        async move {
+            match shell {
+                Some(shell) => shell.answer(question).await,
+                None => Bytes::new(),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A member's server and its tasks. They end when it is stopped or dropped.
+pub struct Running {
+    shell: Arc<Shell>,
+    tasks: JoinSet<()>,
+    maintenance: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts the tasks that serve a replica whose Raft runs.
+    ///
+    /// # Errors
+    /// If the maintenance thread cannot be started.
+    pub fn start(
+        options: ServerOptions,
+        replica: Arc<Replica>,
+        raft: Raft,
+        desk: &LeaderDesk,
+        log: Arc<dyn LogGauge>,
+    ) -> io::Result<Self> {
+        let request_ids = RequestIds::new(options.member_id, SystemTime::now());
+        let shell = Arc::new(Shell {
+            options,
+            leadership: raft.leadership(),
+            raft,
+            log,
+            replica: Arc::clone(&replica),
+            proposals: ProposalQueue::default(),
+            reads: ReadBarrier::default(),
+            request_ids,
+            leader: watch::Sender::new(None),
+            elected: Mutex::new(Instant::now()),
+        });
+        // Set once: a desk belongs to one member.
+        let _ = desk.shell.set(Arc::downgrade(&shell));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&shell).run_proposals());
+        tasks.spawn(Arc::clone(&shell).run_reads());
+        tasks.spawn(Arc::clone(&shell).run_leadership());
+        tasks.spawn(Arc::clone(&shell).run_lease_expiry());
+        tasks.spawn(Arc::clone(&replica.watches).run_live());
+        tasks.spawn(Arc::clone(&replica.watches).run_catching_up());
+        tasks.spawn(Arc::clone(&replica.watches).run_progress());
+        Ok(Self {
+            shell,
+            tasks,
+            maintenance: Some(maintenance::start(replica)?),
+        })
+    }
+
+    /// What the edge calls.
+    pub fn server(&self) -> Server {
+        Server::new(Arc::clone(&self.shell))
+    }
+
+    /// Tells the cluster this member's name and client URLs; returns when that is applied here, which takes a
+    /// leader and a quorum.
+    ///
+    /// # Errors
+    /// [`RequestError::Stopped`]; everything else is tried again.
+    pub async fn publish(&self) -> Result<(), RequestError> {
+        let options = &self.shell.options;
+        loop {
+            let command = Command::Publish {
+                member: options.member_id,
+                name: options.name.clone(),
+                client_urls: options.client_urls.clone(),
+            };
+            match self.shell.propose(command).await {
+                Ok(_) => return Ok(()),
+                Err(RequestError::Stopped) => return Err(RequestError::Stopped),
+                Err(error) => {
+                    tracing::warn!(%error, "this member is not published yet; trying again");
+                    tokio::time::sleep(self.shell.options.election_timeout / 10).await;
+                }
+            }
+        }
+    }
+
+    /// Returns when Raft has stopped by itself: its storage failed, or the member was removed.
+    pub async fn failed(&self) {
+        let mut leadership = self.shell.leadership.clone();
+        // An error means that Raft is gone altogether.
+        let _ = leadership
+            .wait_for(|leadership| leadership.role == Role::Stopped)
+            .await;
+    }
+
+    /// Ends watch streams at once, so that the edge can finish what it serves.
+    pub fn end_streams(&self) {
+        self.shell.replica.watches.stop();
+    }
+
+    /// Hands leadership over, stops Raft, and ends the tasks. The log holds everything acknowledged; a
+    /// checkpoint under way is finished.
+    pub async fn stop(mut self) {
+        self.end_streams();
+        self.shell.raft.shutdown().await;
+        self.tasks.shutdown().await;
+        self.shell.replica.maintenance.stop();
+        if let Some(thread) = self.maintenance.take() {
+            // It ends after what it does now; joining must not block the runtime.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shell.replica.watches.stop();
+        self.shell.replica.maintenance.stop();
+    }
+}
