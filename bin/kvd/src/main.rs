@@ -61,14 +61,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    let failed = tokio::select! {
-        signal = terminate.recv() => signal.map(|()| "terminated"),
-        signal = interrupt.recv() => signal.map(|()| "interrupt"),
-        () = member.failed() => None,
+    let signal = tokio::select! {
+        _ = terminate.recv() => "terminated",
+        _ = interrupt.recv() => "interrupt",
+        reason = member.failed() => anyhow::bail!("the member stopped: {reason}"),
     };
-    if let Some(signal) = failed {
-        tracing::info!(signal, "received signal; shutting down");
-    }
-    member.shutdown().await?;
+    tracing::info!(signal, "received signal; shutting down");
+    member.shutdown().await;
     Ok(())
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub advertise_peer_urls: PeerUrls,
     /// The members at bootstrap.
     pub initial_cluster: InitialCluster,
+    /// Whether the members were named by the operator, not derived from this member alone.
+    pub initial_cluster_given: bool,
     /// New cluster, or one that exists.
     pub initial_cluster_state: ClusterState,
     /// Time between heartbeats of a leader.
@@ -100,6 +102,7 @@ impl Config {
             listen_peer_urls,
             advertise_peer_urls,
             initial_cluster,
+            initial_cluster_given: options.initial_cluster.is_some(),
             initial_cluster_state,
             heartbeat_interval,
             election_timeout,

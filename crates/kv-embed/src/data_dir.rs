@@ -36,7 +36,13 @@ impl DataDir {
     /// Creates what is missing, and takes the lock.
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         let member = path.join("member");
-        for dir in [path, &member, &member.join("wal"), &member.join("db"), &member.join("snap")] {
+        for dir in [
+            path,
+            &member,
+            &member.join("wal"),
+            &member.join("db"),
+            &member.join("snap"),
+        ] {
             create_dir(dir)?;
         }
         let lock = lock(&member.join("lock"))?;
@@ -98,7 +104,12 @@ fn create_dir(path: &Path) -> Result<(), StartError> {
 }
 
 fn lock(path: &Path) -> Result<File, StartError> {
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
     let file = opened.map_err(StartError::io("open", path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -108,28 +119,43 @@ fn lock(path: &Path) -> Result<File, StartError> {
 }
 
 fn print_identity(identity: Identity) -> String {
-    format!("format {FORMAT}\nmember {}\ncluster {}\n", identity.member, identity.cluster)
+    format!(
+        "format {FORMAT}\nmember {}\ncluster {}\n",
+        identity.member, identity.cluster
+    )
 }
 
 fn parse_identity(text: &str, path: &Path) -> Result<Identity, StartError> {
     let damaged = || StartError::Identity { path: path.into() };
     let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.ok_or_else(damaged)
     };
     let hex = |name: &str| u64::from_str_radix(field(name)?, 16).map_err(|_| damaged());
     let format: u32 = field("format")?.parse().map_err(|_| damaged())?;
     if format > FORMAT {
-        return Err(StartError::NewerFormat { path: path.into(), found: format, known: FORMAT });
+        return Err(StartError::NewerFormat {
+            path: path.into(),
+            found: format,
+            known: FORMAT,
+        });
     }
-    Ok(Identity { member: MemberId::new(hex("member")?), cluster: ClusterId::new(hex("cluster")?) })
+    Ok(Identity {
+        member: MemberId::new(hex("member")?),
+        cluster: ClusterId::new(hex("cluster")?),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const IDENTITY: Identity = Identity { member: MemberId::new(0x8e9e), cluster: ClusterId::new(0xcdf8) };
+    const IDENTITY: Identity = Identity {
+        member: MemberId::new(0x8e9e),
+        cluster: ClusterId::new(0xcdf8),
+    };
 
     #[test]
     fn an_identity_is_kept_and_read_back() {
@@ -154,9 +180,20 @@ mod tests {
     fn newer_formats_and_damage_are_told_apart() {
         let path = Path::new("identity");
         let newer = print_identity(IDENTITY).replace("format 1", "format 2");
-        assert!(matches!(parse_identity(&newer, path), Err(StartError::NewerFormat { found: 2, .. })));
-        for damaged in ["", "format x\n", "format 1\nmember zz\ncluster 1\n", "format 1\nmember 1\n"] {
-            assert!(matches!(parse_identity(damaged, path), Err(StartError::Identity { .. })), "{damaged}");
+        assert!(matches!(
+            parse_identity(&newer, path),
+            Err(StartError::NewerFormat { found: 2, .. })
+        ));
+        for damaged in [
+            "",
+            "format x\n",
+            "format 1\nmember zz\ncluster 1\n",
+            "format 1\nmember 1\n",
+        ] {
+            assert!(
+                matches!(parse_identity(damaged, path), Err(StartError::Identity { .. })),
+                "{damaged}"
+            );
         }
     }
 }

@@ -82,14 +82,22 @@ pub enum StartError {
         /// Its directory.
         dir: PathBuf,
         /// Why.
-        source: kv_machine::MachineError,
+        source: kv_server::MachineError,
     },
     /// Raft did not start.
     #[error(transparent)]
     Raft(#[from] kv_raft::StartError),
     /// Joining an existing cluster is not there yet.
-    #[error("--initial-cluster-state=existing with an empty data directory: joining a running cluster is not supported yet")]
+    #[error(
+        "--initial-cluster-state=existing with an empty data directory: joining a running cluster is not supported yet"
+    )]
     Join,
+    /// The member stopped before it served.
+    #[error("the member stopped before it served: {reason}")]
+    Stopped {
+        /// Why.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("start a thread: {0}")]
     Thread(io::Error),
@@ -98,6 +106,10 @@ pub enum StartError {
 impl StartError {
     pub(crate) fn io(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { attempt, path, source }
+        move |source| Self::Io {
+            attempt,
+            path,
+            source,
+        }
     }
 }

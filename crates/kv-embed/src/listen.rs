@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,7 +34,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) async fn bind(urls: &[Url]) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners = Vec::new();
     for url in urls {
-        let failed = |source| StartError::Listen { url: url.to_string(), source };
+        let failed = |source| StartError::Listen {
+            url: url.to_string(),
+            source,
+        };
         let addresses = addresses(url).await.map_err(failed)?;
         for address in addresses {
             listeners.push(TcpListener::bind(address).await.map_err(failed)?);
@@ -67,7 +69,7 @@ where
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = turned(&mut stopping) => break,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
@@ -84,7 +86,7 @@ where
     while connections.join_next().await.is_some() {}
 }
 
-fn connection<S, B>(stream: TcpStream, service: S, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send
+async fn connection<S, B>(stream: TcpStream, service: S, mut stop: watch::Receiver<bool>)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -92,31 +94,37 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async move {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no delay cannot be set");
-        }
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_concurrent_streams(None)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT);
-        let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let mut serving = std::pin::pin!(serving);
-        let ended = tokio::select! {
-            ended = serving.as_mut() => ended,
-            _ = stop.wait_for(|stop| *stop) => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, "a connection ended badly");
-        }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no delay cannot be set");
     }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(None)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = turned(&mut stop) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended badly");
+    }
+}
+
+/// Waits until `stop` is true, or nobody can say so any more.
+async fn turned(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -15,7 +15,10 @@ pub(crate) struct Syncs {
 
 impl Syncs {
     pub(crate) fn new() -> Self {
-        Self { durations: disk_histogram(), bytes: AtomicU64::new(0) }
+        Self {
+            durations: disk_histogram(),
+            bytes: AtomicU64::new(0),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ mod waiters;
 mod watches;
 
 pub use error::RequestError;
-pub use kv_machine::Member;
+pub use kv_machine::{MachineError, Member};
 pub use leases::{LeaseGranted, LeaseTimeToLive};
 pub use metrics::{MetricsSnapshot, disk_histogram};
 pub use options::ServerOptions;

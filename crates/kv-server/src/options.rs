@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use kv_mvcc::StoreOptions;
 use kv_types::{ClusterId, Limits, MemberId};
 
 /// How a member serves.
@@ -16,14 +15,10 @@ pub struct ServerOptions {
     pub client_urls: Vec<String>,
     /// Time without a heartbeat after which an election starts.
     pub election_timeout: Duration,
-    /// Interval of progress notifications to watchers.
-    pub progress_interval: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
     pub quota_bytes: Option<u64>,
     /// Bounds on single requests.
     pub limits: Limits,
-    /// How the store uses memory and disk.
-    pub store: StoreOptions,
 }
 
 impl ServerOptions {

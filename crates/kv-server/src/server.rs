@@ -250,6 +250,11 @@ impl Server {
         Ok(self.shell.replica.members())
     }
 
+    /// The members as this member knows them, ascending by ID.
+    pub fn local_members(&self) -> Vec<Member> {
+        self.shell.replica.members()
+    }
+
     /// How this member is.
     pub fn status(&self) -> Status {
         self.shell.status()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kv_machine::Command;
-use kv_raft::{AskHandler, Raft, Role};
+use kv_raft::{AskHandler, Raft};
 use kv_types::MemberId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -122,13 +122,13 @@ impl Running {
         }
     }
 
-    /// Returns when Raft has stopped by itself: its storage failed, or the member was removed.
-    pub async fn failed(&self) {
-        let mut leadership = self.shell.leadership.clone();
-        // An error means that Raft is gone altogether.
-        let _ = leadership
-            .wait_for(|leadership| leadership.role == Role::Stopped)
-            .await;
+    /// Returns when Raft has stopped by itself, with the reason: its storage failed.
+    pub async fn failed(&self) -> String {
+        self.shell
+            .raft
+            .stopped()
+            .await
+            .unwrap_or_else(|| "raft was shut down".into())
     }
 
     /// Ends watch streams at once, so that the edge can finish what it serves.

@@ -1,0 +1,293 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_backend::SledHome;
+use kv_config::{ClusterState, Config, InitialMember, Url};
+use kv_gateway::Edge;
+use kv_mvcc::StoreOptions;
+use kv_peer::{PeerIdentity, PeerTransport};
+use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
+use kv_server::{LeaderDesk, Replica, RequestError, Running, Server, ServerOptions};
+use kv_wal::Wal;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::data_dir::{DataDir, Identity};
+use crate::error::StartError;
+use crate::listen::{bind, serve};
+use crate::log_gauge::{Gauge, Syncs};
+use crate::peers;
+
+/// How long requests under way may take to finish when the member is shut down.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// Requests the log queues: more than Raft has under way, so that Raft never waits for room.
+const LOG_QUEUE_BYTES: usize = 256 << 20;
+
+/// While the disk is full, the log tries again this often.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
+
+/// A running member.
+///
+/// Dropping it ends its tasks without handing leadership over; what was acknowledged is in the log either way.
+pub struct Member {
+    running: Running,
+    edge: Edge,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    /// Held until everything else has ended.
+    _data_dir: DataDir,
+}
+
+impl Member {
+    /// Starts a member and waits until it serves: it has joined its cluster and published itself there, for which
+    /// a quorum must be up.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing left running. Dropping the future stops the start.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let peer_listeners = bind(&config.listen_peer_urls).await?;
+        let client_listeners = bind(&config.listen_client_urls).await?;
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let identity = identify(&config, &data_dir)?;
+        let member = Self::start_serving_peers(&config, data_dir, identity, peer_listeners).await?;
+        member.serve_clients(&config, client_listeners).await
+    }
+
+    async fn start_serving_peers(
+        config: &Config,
+        data_dir: DataDir,
+        identity: Identity,
+        listeners: Vec<TcpListener>,
+    ) -> Result<Self, StartError> {
+        let syncs = Arc::new(Syncs::new());
+        let wal = open_wal(&data_dir, &syncs).await?;
+        let replica = open_replica(&data_dir, config).await?;
+        let peer_identity = PeerIdentity {
+            cluster: identity.cluster,
+            member: identity.member,
+        };
+        let desk = Arc::new(LeaderDesk::default());
+        let options = server_options(config, identity);
+        let raft = Raft::start(
+            raft_options(config, &options, data_dir.snapshots()),
+            RaftParts {
+                wal: wal.clone(),
+                machine: Arc::clone(&replica) as Arc<dyn kv_raft::StateMachine>,
+                transport: Arc::new(PeerTransport::new(peer_identity, config.election_timeout)),
+                ask_handler: Arc::clone(&desk) as Arc<dyn kv_raft::AskHandler>,
+            },
+        )
+        .await?;
+        let service = raft.service();
+        let gauge = Arc::new(Gauge { wal, syncs });
+        let running =
+            Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
+        let router = peers::router(peer_identity, service).merge(peers::pages(running.server()));
+        let stop = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(serve(listener, router.clone(), stop.subscribe()));
+        }
+        if config.initial_cluster_state == ClusterState::New {
+            bootstrap(&raft, config).await?;
+        }
+        let edge = Edge::new(running.server());
+        Ok(Self {
+            running,
+            edge,
+            stop,
+            listeners: tasks,
+            _data_dir: data_dir,
+        })
+    }
+
+    async fn serve_clients(
+        mut self,
+        config: &Config,
+        listeners: Vec<TcpListener>,
+    ) -> Result<Self, StartError> {
+        match self.running.publish().await {
+            Ok(()) => {}
+            Err(RequestError::Stopped) => {
+                return Err(StartError::Stopped {
+                    reason: self.failed().await,
+                });
+            }
+            Err(error) => {
+                return Err(StartError::Stopped {
+                    reason: error.to_string(),
+                });
+            }
+        }
+        for listener in listeners {
+            self.listeners
+                .spawn(serve(listener, self.edge.clone(), self.stop.subscribe()));
+        }
+        tracing::info!(
+            member_id = %self.server().header().member_id,
+            cluster_id = %self.server().header().cluster_id,
+            urls = %join(&config.listen_client_urls),
+            "ready to serve client requests"
+        );
+        Ok(self)
+    }
+
+    /// The member as typed calls, without a socket.
+    pub fn server(&self) -> Server {
+        self.running.server()
+    }
+
+    /// The member as the HTTP service its client URLs serve, for a gRPC client in the same process: generated
+    /// clients take it in place of a channel.
+    pub fn service(&self) -> Edge {
+        self.edge.clone()
+    }
+
+    /// Returns when the member has stopped by itself, with the reason: its storage failed.
+    pub async fn failed(&self) -> String {
+        self.running.failed().await
+    }
+
+    /// Hands leadership over, finishes what is under way, and stops.
+    pub async fn shutdown(self) {
+        let Self {
+            running,
+            edge: _,
+            stop,
+            mut listeners,
+            _data_dir,
+        } = self;
+        running.end_streams();
+        stop.send_replace(true);
+        let drained = async { while listeners.join_next().await.is_some() {} };
+        // Peers hold their connections open; Raft needs them for the hand-over, so it stops meanwhile.
+        let (drained, ()) = tokio::join!(tokio::time::timeout(DRAIN_TIMEOUT, drained), running.stop());
+        if drained.is_err() {
+            tracing::warn!("requests under way were cut off");
+        }
+    }
+}
+
+/// Whose data the directory holds; for a new one, who the flags say this is.
+fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError> {
+    let asked = Identity {
+        member: config.member_id(),
+        cluster: config.cluster_id(),
+    };
+    match data_dir.identity()? {
+        Some(identity) => {
+            // As in etcd, the flags of the bootstrap are not used again; but if nothing of them fits, this is
+            // the wrong directory.
+            if config.initial_cluster_given
+                && identity.member != asked.member
+                && identity.cluster != asked.cluster
+            {
+                return Err(StartError::OtherCluster {
+                    dir: config.data_dir.clone(),
+                    member: identity.member,
+                    cluster: identity.cluster,
+                    asked_member: asked.member,
+                    asked_cluster: asked.cluster,
+                });
+            }
+            Ok(identity)
+        }
+        None if config.initial_cluster_state == ClusterState::Existing => Err(StartError::Join),
+        None => {
+            data_dir.set_identity(asked)?;
+            Ok(asked)
+        }
+    }
+}
+
+async fn open_wal(data_dir: &DataDir, syncs: &Arc<Syncs>) -> Result<Wal, StartError> {
+    let dir = data_dir.wal();
+    let options = kv_wal::Options {
+        full_disk_retry: Some(FULL_DISK_RETRY),
+        queue_bytes: LOG_QUEUE_BYTES,
+        observer: Some(Arc::clone(syncs) as Arc<dyn kv_wal::Observer>),
+        ..kv_wal::Options::default()
+    };
+    let opening = dir.clone();
+    let opened = blocking(move || Wal::open(&opening, options)).await;
+    let (wal, recovered) = opened.map_err(|source| StartError::Log { dir, source })?;
+    for repaired in &recovered.repaired {
+        tracing::warn!(
+            file = %repaired.file.display(),
+            offset = repaired.offset,
+            bytes = repaired.bytes,
+            "removed an unfinished write from the end of the log; it was never acknowledged"
+        );
+    }
+    Ok(wal)
+}
+
+async fn open_replica(data_dir: &DataDir, config: &Config) -> Result<Arc<Replica>, StartError> {
+    let dir = data_dir.db();
+    let home = Arc::new(SledHome::new(&dir));
+    let interval = config.watch_progress_notify_interval;
+    let opened = blocking(move || Replica::open(home, StoreOptions::default(), interval)).await;
+    opened
+        .map(Arc::new)
+        .map_err(|source| StartError::Store { dir, source })
+}
+
+/// Runs what reads and writes files off the runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+async fn bootstrap(raft: &Raft, config: &Config) -> Result<(), StartError> {
+    let members: Vec<RaftMember> = config.initial_cluster.members.iter().map(raft_member).collect();
+    match raft.bootstrap(&members).await {
+        Ok(()) => Ok(()),
+        Err(
+            error @ (ChangeError::NotLeader
+            | ChangeError::Refused(_)
+            | ChangeError::Unknown
+            | ChangeError::Stopped),
+        ) => Err(StartError::Stopped {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn raft_member(member: &InitialMember) -> RaftMember {
+    RaftMember {
+        id: member.id,
+        peer_urls: member.peer_urls.iter().map(Url::to_string).collect(),
+        learner: false,
+    }
+}
+
+fn raft_options(config: &Config, options: &ServerOptions, snapshot_dir: PathBuf) -> RaftOptions {
+    RaftOptions {
+        heartbeat_interval: config.heartbeat_interval,
+        election_timeout: config.election_timeout,
+        request_timeout: options.request_timeout(),
+        snapshot_count: config.snapshot_count,
+        ..RaftOptions::new(options.member_id, snapshot_dir)
+    }
+}
+
+fn server_options(config: &Config, identity: Identity) -> ServerOptions {
+    ServerOptions {
+        member_id: identity.member,
+        cluster_id: identity.cluster,
+        name: config.name.clone(),
+        client_urls: config.advertise_client_urls.iter().map(Url::to_string).collect(),
+        election_timeout: config.election_timeout,
+        quota_bytes: config.quota_bytes,
+        limits: config.limits,
+    }
+}
+
+fn join(urls: &[Url]) -> String {
+    urls.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
+}
