@@ -165,7 +165,9 @@ impl Recovery<'_> {
             HeaderRead::Bad => return Ok(Err("the header is bad")),
         };
         if header.number != number {
-            return Ok(Err("the header is that of another segment, which the file was before"));
+            return Ok(Err(
+                "the header is that of another segment, which the file was before",
+            ));
         }
         // The file had its full length, durably, before it became a segment: no crash shortens it.
         if header.capacity != length {

@@ -143,9 +143,18 @@ pub(crate) enum Step {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{} vote {:?} purged {:?}", self.first, self.end, self.vote, self.purged)?;
+        write!(
+            f,
+            "{}..{} vote {:?} purged {:?}",
+            self.first, self.end, self.vote, self.purged
+        )?;
         for (index, payload) in &self.entries {
-            write!(f, "\n  {index}: {} bytes of {:?}", payload.len(), payload.slice(..payload.len().min(12)))?;
+            write!(
+                f,
+                "\n  {index}: {} bytes of {:?}",
+                payload.len(),
+                payload.slice(..payload.len().min(12))
+            )?;
         }
         Ok(())
     }

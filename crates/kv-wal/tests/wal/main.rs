@@ -1,4 +1,5 @@
 //! The log as its users see it: on disks that fail, on real files, and beside a naive model.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod common;
 mod damage;
 mod fixture;
