@@ -177,10 +177,10 @@ impl CheckpointPlan {
         }
     }
 
-    /// Chooses what to rewrite: twice as much as is new, so that space is returned faster than it is
-    /// taken.
+    /// Chooses what to rewrite: up to three times as much as is new, so that blocks that are three quarters
+    /// live return as much space as is taken.
     fn select(&mut self) {
-        let budget = (2 * self.view.sealed.weight()).max(self.options.slice_bytes as u64);
+        let budget = (3 * self.view.sealed.weight()).max(self.options.slice_bytes as u64);
         let Selection { runs, more } =
             rewrite::select(&self.view.blocks, self.options.block_bytes as u64, budget);
         self.more = more;

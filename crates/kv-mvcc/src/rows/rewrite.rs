@@ -8,9 +8,9 @@ use super::block_info::BlockInfo;
 /// A run is cut when its blocks are as large as so many full ones, so that the best of many can be chosen.
 const RUN_BLOCKS_MAX: u64 = 16;
 
-/// How much of the live rows may lie dead beside them. With keys overwritten at random, copying then writes
-/// some 1.4 bytes for each new one.
-const DEAD_PERCENT_OF_LIVE: u64 = 30;
+/// How much of the live rows may lie dead beside them. With keys overwritten at random, two bytes are then
+/// copied for each new one.
+const DEAD_PERCENT_OF_LIVE: u64 = 20;
 
 /// So many small neighbours are joined even if that makes one small block.
 const SMALL_NEIGHBOURS_MAX: usize = 8;
