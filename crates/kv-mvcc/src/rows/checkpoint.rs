@@ -16,7 +16,7 @@ use super::{RowMap, RowsOptions};
 use crate::block::{Block, BlockBuilder, BlockId, PartKind};
 use crate::{ReadError, Row};
 
-/// What to do with a batch that [`CheckpointPlan::fill`] has filled.
+/// What to do with a batch that [`CheckpointPlan::fill`](crate::CheckpointPlan::fill) has filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Fill {
