@@ -22,6 +22,7 @@ pub struct Client {
     members: Arc<Members>,
     request_timeout: Option<Duration>,
     dial_timeout: Duration,
+    response_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl Client {
             }),
             request_timeout: options.request_timeout,
             dial_timeout: options.dial_timeout,
+            response_bytes_max: options.response_bytes_max,
         })
     }
 
@@ -139,7 +141,7 @@ macro_rules! calls {
                 pub async fn $name(&self, request: etcd::$request) -> Result<etcd::$response, ClientError> {
                     self.call(Repeat::$repeat, request, async |channel, request| {
                         etcd::$stub::$client::new(channel)
-                            .max_decoding_message_size(usize::MAX)
+                            .max_decoding_message_size(self.response_bytes_max)
                             .$name(request)
                             .await
                     })
@@ -180,12 +182,44 @@ calls! {
 }
 
 impl Client {
+    /// Reads an interval of keys in pieces, which spares the server to hold the whole answer, and merges them.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn range_stream(&self, request: etcd::RangeRequest) -> Result<etcd::RangeResponse, ClientError> {
+        self.call(Repeat::Harmless, request, async |channel, request| {
+            let mut pieces = etcd::kv_client::KvClient::new(channel)
+                .max_decoding_message_size(self.response_bytes_max)
+                .range_stream(request)
+                .await?
+                .into_inner();
+            let mut whole = etcd::RangeResponse::default();
+            while let Some(piece) = pieces.message().await? {
+                merge(&mut whole, piece.range_response.unwrap_or_default());
+            }
+            Ok(Response::new(whole))
+        })
+        .await
+    }
+
     /// Opens a watch stream on the next endpoint in turn.
     ///
     /// # Errors
     /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
     pub async fn watch(&self) -> Result<Watch, ClientError> {
-        self.open_stream(Watch::open).await
+        let limit = self.response_bytes_max;
+        self.open_stream(async |channel| Watch::open(channel, limit, false).await)
+            .await
+    }
+
+    /// Opens a watch stream that the server ends when the member it runs on has lost its leader.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn watch_requiring_leader(&self) -> Result<Watch, ClientError> {
+        let limit = self.response_bytes_max;
+        self.open_stream(async |channel| Watch::open(channel, limit, true).await)
+            .await
     }
 
     /// Opens a stream that keeps leases alive, on the next endpoint in turn.
@@ -206,4 +240,12 @@ impl Client {
         })
         .await
     }
+}
+
+/// Adds a piece of an answer; the last one has the header and the count.
+fn merge(whole: &mut etcd::RangeResponse, piece: etcd::RangeResponse) {
+    whole.kvs.extend(piece.kvs);
+    whole.header = piece.header.or(whole.header.take());
+    whole.more |= piece.more;
+    whole.count = whole.count.max(piece.count);
 }

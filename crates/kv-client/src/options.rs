@@ -13,6 +13,8 @@ pub struct Options {
     pub keepalive_time: Duration,
     /// How long a probe may stay unanswered before the connection is given up.
     pub keepalive_timeout: Duration,
+    /// Largest response that is accepted, in bytes.
+    pub response_bytes_max: usize,
 }
 
 impl Options {
@@ -24,6 +26,7 @@ impl Options {
             request_timeout: Some(Duration::from_secs(5)),
             keepalive_time: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(6),
+            response_bytes_max: usize::MAX,
         }
     }
 }

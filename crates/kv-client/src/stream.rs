@@ -1,6 +1,7 @@
 use kv_proto::etcdserverpb as etcd;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
@@ -17,11 +18,20 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(crate) async fn open(channel: Channel) -> Result<Self, Status> {
+    pub(crate) async fn open(
+        channel: Channel,
+        response_bytes_max: usize,
+        leader_required: bool,
+    ) -> Result<Self, Status> {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let mut call = Request::new(ReceiverStream::new(queue));
+        if leader_required {
+            call.metadata_mut()
+                .insert("hasleader", MetadataValue::from_static("true"));
+        }
         let responses = etcd::watch_client::WatchClient::new(channel)
-            .max_decoding_message_size(usize::MAX)
-            .watch(Request::new(ReceiverStream::new(queue)))
+            .max_decoding_message_size(response_bytes_max)
+            .watch(call)
             .await?
             .into_inner();
         Ok(Self { requests, responses })

@@ -1,0 +1,65 @@
+//! The commands: what each takes, and what it does.
+
+pub(crate) mod compaction;
+pub(crate) mod del;
+pub(crate) mod endpoint;
+pub(crate) mod get;
+pub(crate) mod lease;
+pub(crate) mod member;
+pub(crate) mod put;
+pub(crate) mod range;
+pub(crate) mod txn;
+pub(crate) mod version;
+pub(crate) mod watch;
+
+use clap::{ArgMatches, Command};
+
+use crate::args::global::Settings;
+use crate::failure::Failure;
+
+/// All commands.
+pub(crate) fn all() -> Vec<Command> {
+    vec![
+        put::command(),
+        get::command(),
+        del::command(),
+        txn::command(),
+        watch::command(),
+        lease::command(),
+        compaction::command(),
+        member::command(),
+        endpoint::command(),
+        version::command(),
+    ]
+}
+
+/// Runs the command with this name.
+pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
+    match name {
+        "put" => put::run(given, settings).await,
+        "get" => get::run(given, settings).await,
+        "del" => del::run(given, settings).await,
+        "txn" => txn::run(given, settings).await,
+        "watch" => watch::run(given, settings).await,
+        "lease" => lease::run(given, settings).await,
+        "compaction" => compaction::run(given, settings).await,
+        "member" => member::run(given, settings).await,
+        "endpoint" => endpoint::run(given, settings).await,
+        _ => version::run(),
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use bytes::Bytes;
+    use clap::{ArgMatches, Command};
+
+    /// What a command is given by these words, the first of which is its name.
+    pub(crate) fn given(command: Command, words: &[&str]) -> ArgMatches {
+        command.try_get_matches_from(words).unwrap()
+    }
+
+    pub(crate) fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+}
