@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::cases::{self, Case};
 use crate::load::channels;
-use crate::servers::{Kind, Places, Servers, Usage};
+use crate::servers::{Kind, Places, Servers, Usage, device_written};
 use crate::stats::{Spread, short};
 
 #[derive(Args, Debug, Clone)]
@@ -81,9 +81,9 @@ async fn measure(places: &Places, kind: Kind, nodes: usize, options: &Options) -
         {
             continue;
         }
-        let before = total(&servers)?;
+        let (before, device_before) = (total(&servers)?, device_written(&places.data)?);
         let achieved = case.run(&channels, Duration::from_secs(options.seconds)).await?;
-        let after = total(&servers)?;
+        let (after, device_after) = (total(&servers)?, device_written(&places.data)?);
         // The half second of warming up is in the usage but not in the operations: scaled out.
         let share = match case {
             Case::Watch => 1.0,
@@ -94,7 +94,7 @@ async fn measure(places: &Places, kind: Kind, nodes: usize, options: &Options) -
             case: *case,
             per_second: achieved.per_second,
             cpu_micros: (after.cpu_micros - before.cpu_micros) as f64 * share / operations,
-            written: (after.written - before.written) as f64 * share / operations,
+            written: (device_after - device_before) as f64 * share / operations,
         });
     }
     figures.peak_rss = total(&servers)?.rss_peak as f64 / nodes as f64;
@@ -108,7 +108,6 @@ fn total(servers: &Servers) -> Result<Usage> {
     for member in servers.members() {
         let usage = member.usage()?;
         sum.cpu_micros += usage.cpu_micros;
-        sum.written += usage.written;
         sum.rss += usage.rss;
         sum.rss_peak += usage.rss_peak;
     }

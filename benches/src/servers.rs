@@ -179,8 +179,6 @@ impl Member {
 pub(crate) struct Usage {
     /// CPU time, microseconds (in steps of a clock tick).
     pub(crate) cpu_micros: u64,
-    /// Bytes sent to the disk.
-    pub(crate) written: u64,
     /// Memory now.
     pub(crate) rss: u64,
     /// Most memory so far.
@@ -204,7 +202,6 @@ impl Usage {
         let status = read("status")?;
         Ok(Self {
             cpu_micros: ticks * 1_000_000 / TICKS,
-            written: field(&read("io")?, "write_bytes:")?,
             rss: field(&status, "VmRSS:")? * 1024,
             rss_peak: field(&status, "VmHWM:")? * 1024,
         })
@@ -225,4 +222,20 @@ pub(crate) fn disk_bytes(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+/// Bytes written to the device that holds `path`, by whomever, since the system started. (What the system counts
+/// for a process is no use: it counts whole folios of the page cache, up to megabytes for a write of one block.)
+pub(crate) fn device_written(path: &Path) -> Result<u64> {
+    use std::os::linux::fs::MetadataExt;
+    let device = std::fs::metadata(path)?.st_dev();
+    // As `makedev` packs them for all but very large numbers.
+    let (major, minor) = (device >> 8 & 0xfff, (device & 0xff) | (device >> 12 & 0xfff00));
+    let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat"))?;
+    let sectors: u64 = stat
+        .split_whitespace()
+        .nth(6)
+        .context("the device has no count of sectors")?
+        .parse()?;
+    Ok(sectors * 512)
 }
