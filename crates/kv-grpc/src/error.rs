@@ -1,5 +1,6 @@
 //! How failures look on the wire. Go clients recognise errors by their exact text, so the texts are contract.
 
+use kv_mvcc::RangeError;
 use kv_server::RequestError;
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -80,6 +81,15 @@ pub fn status(error: RequestError) -> Status {
         RequestError::Internal(text) => return Status::unknown(text),
     };
     Status::new(code, text)
+}
+
+/// The status a failed read of a view is answered with.
+pub(crate) fn range_status(error: RangeError) -> Status {
+    status(match error {
+        RangeError::Compacted => RequestError::Compacted,
+        RangeError::FutureRevision => RequestError::FutureRevision,
+        RangeError::Read(error) => RequestError::Internal(error.to_string()),
+    })
 }
 
 #[cfg(test)]

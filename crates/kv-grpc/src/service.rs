@@ -19,7 +19,7 @@ use crate::body::{Ending, Received, Sent, code_of};
 use crate::calls::{Call, Calls};
 use crate::error::{NO_LEADER, Refusal};
 use crate::method::{Kind, unknown};
-use crate::services::{cluster, health, kv, lease, maintenance};
+use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
 use crate::{Method, leader, oversize};
 
@@ -135,6 +135,7 @@ async fn dispatch<B: RequestBody>(
         Method::DeleteRange => unary(server, request, kv::delete_range).await,
         Method::Txn => unary(server, request, kv::txn).await,
         Method::Compact => unary(server, request, kv::compact).await,
+        Method::RangeStream => server_stream(server, request, range_stream::range_stream).await,
         Method::Watch => bidi_stream(WatchCodec, server, request, watch).await,
         Method::LeaseGrant => unary(server, request, lease::grant).await,
         Method::LeaseRevoke => unary(server, request, lease::revoke).await,
@@ -150,8 +151,7 @@ async fn dispatch<B: RequestBody>(
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
-        Method::RangeStream
-        | Method::MemberAdd
+        Method::MemberAdd
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote

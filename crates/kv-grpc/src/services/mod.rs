@@ -5,3 +5,4 @@ pub(crate) mod health;
 pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
+pub(crate) mod range_stream;
