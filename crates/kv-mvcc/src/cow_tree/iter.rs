@@ -32,28 +32,27 @@ impl<'a, K: TreeKey + ?Sized, V> Range<'a, K, V> {
     }
 
     fn seek(&mut self, root: &'a Node<K, V>, start: Bound<&K>) {
-        let before = |key: &K| match start {
-            Bound::Unbounded => false,
-            Bound::Included(start) => key < start,
-            Bound::Excluded(start) => key <= start,
-        };
-        // A separator may itself be a key of the subtree after it.
-        let not_after = |key: &K| match start {
-            Bound::Unbounded => false,
-            Bound::Included(start) | Bound::Excluded(start) => key <= start,
-        };
         let mut node = root;
         loop {
             match node {
                 Node::Inner(inner) => {
-                    let mut children = inner.children[inner.separators.count(not_after)..].iter();
+                    // A separator may itself be a key of the subtree after it.
+                    let at = match start {
+                        Bound::Unbounded => 0,
+                        Bound::Included(start) | Bound::Excluded(start) => inner.child_of(start),
+                    };
+                    let mut children = inner.children[at..].iter();
                     let Some(child) = children.next() else { return };
                     self.path.push(children);
                     node = &child.node;
                 }
                 Node::Leaf(leaf) => {
                     self.leaf = Some(leaf);
-                    self.at = leaf.keys.count(before);
+                    self.at = match start {
+                        Bound::Unbounded => 0,
+                        Bound::Included(start) => leaf.keys.count_below(start),
+                        Bound::Excluded(start) => leaf.keys.count_up_to(start),
+                    };
                     return;
                 }
             }

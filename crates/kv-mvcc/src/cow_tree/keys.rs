@@ -30,26 +30,18 @@ pub(crate) trait Keys<K: ?Sized>: Clone + Debug + Default {
     /// Adds keys that are above all that are here.
     fn append(&mut self, others: &Self);
 
-    /// How many keys are `below` a point.
-    fn count(&self, below: impl Fn(&K) -> bool) -> usize {
-        let (mut from, mut to) = (0, self.len());
-        while from < to {
-            let middle = from.midpoint(to);
-            if below(self.get(middle)) {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        from
-    }
+    /// How many keys are below `key`.
+    fn count_below(&self, key: &K) -> usize;
+
+    /// How many keys are not above `key`.
+    fn count_up_to(&self, key: &K) -> usize;
 
     /// Where `key` is, or where it belongs.
     fn find(&self, key: &K) -> Result<usize, usize>
     where
         K: Ord,
     {
-        let at = self.count(|other| other < key);
+        let at = self.count_below(key);
         if at < self.len() && self.get(at) == key {
             Ok(at)
         } else {
@@ -66,39 +58,38 @@ pub(super) fn copy_with_room<T: Clone>(items: &[T]) -> Vec<T> {
 }
 
 impl TreeKey for RowRevision {
-    type Keys = PlainKeys<Self>;
+    type Keys = RevisionKeys;
 
     fn separator<'a>(_: &Self, right: &'a Self) -> &'a Self {
         right
     }
 }
 
-/// Keys of a fixed size, one after the other.
-#[derive(Debug)]
-pub(crate) struct PlainKeys<K>(Vec<K>);
+/// Revisions, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct RevisionKeys(Vec<RowRevision>);
 
-impl<K> Default for PlainKeys<K> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
+/// A number in the same order, which two instructions compare, so that a search has no branch to mispredict.
+fn number(revision: &RowRevision) -> i128 {
+    i128::from(revision.main.get()) << 32 | i128::from(revision.sub)
 }
 
-impl<K: Copy> Clone for PlainKeys<K> {
+impl Clone for RevisionKeys {
     fn clone(&self) -> Self {
         Self(copy_with_room(&self.0))
     }
 }
 
-impl<K: Copy + Debug + Ord> Keys<K> for PlainKeys<K> {
+impl Keys<RowRevision> for RevisionKeys {
     fn len(&self) -> usize {
         self.0.len()
     }
 
-    fn get(&self, at: usize) -> &K {
+    fn get(&self, at: usize) -> &RowRevision {
         &self.0[at]
     }
 
-    fn insert(&mut self, at: usize, key: &K) {
+    fn insert(&mut self, at: usize, key: &RowRevision) {
         self.0.insert(at, *key);
     }
 
@@ -114,8 +105,14 @@ impl<K: Copy + Debug + Ord> Keys<K> for PlainKeys<K> {
         self.0.extend_from_slice(&others.0);
     }
 
-    fn count(&self, below: impl Fn(&K) -> bool) -> usize {
-        self.0.partition_point(below)
+    fn count_below(&self, key: &RowRevision) -> usize {
+        let key = number(key);
+        self.0.partition_point(|other| number(other) < key)
+    }
+
+    fn count_up_to(&self, key: &RowRevision) -> usize {
+        let key = number(key);
+        self.0.partition_point(|other| number(other) <= key)
     }
 }
 
@@ -157,6 +154,19 @@ impl PackedKeys {
 
     fn end(&self, at: usize) -> usize {
         self.ends[at] as usize
+    }
+
+    fn partition_point(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            if before(self.get(middle)) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
     }
 }
 
@@ -202,6 +212,14 @@ impl Keys<[u8]> for PackedKeys {
             bytes: self.bytes.split_off(start),
             ends,
         }
+    }
+
+    fn count_below(&self, key: &[u8]) -> usize {
+        self.partition_point(|other| other < key)
+    }
+
+    fn count_up_to(&self, key: &[u8]) -> usize {
+        self.partition_point(|other| other <= key)
     }
 
     fn append(&mut self, others: &Self) {

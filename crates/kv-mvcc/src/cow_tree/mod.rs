@@ -138,7 +138,7 @@ impl<K: TreeKey + ?Sized, V: Clone + Weight> CowTree<K, V> {
                     node = &inner.children[at].node;
                 }
                 Node::Leaf(leaf) => {
-                    return match leaf.keys.count(|other| other <= key) {
+                    return match leaf.keys.count_up_to(key) {
                         0 => last_below(left?),
                         end => Some(leaf.entry(end - 1)),
                     };
@@ -151,13 +151,13 @@ impl<K: TreeKey + ?Sized, V: Clone + Weight> CowTree<K, V> {
     pub(crate) fn sums(&self, bounds: (Bound<&K>, Bound<&K>)) -> Sums {
         let before = match bounds.0 {
             Bound::Unbounded => Sums::default(),
-            Bound::Included(key) => self.sums_below(|other| other < key),
-            Bound::Excluded(key) => self.sums_below(|other| other <= key),
+            Bound::Included(key) => self.sums_until(key, K::Keys::count_below),
+            Bound::Excluded(key) => self.sums_until(key, K::Keys::count_up_to),
         };
         let until = match bounds.1 {
             Bound::Unbounded => self.sums,
-            Bound::Included(key) => self.sums_below(|other| other <= key),
-            Bound::Excluded(key) => self.sums_below(|other| other < key),
+            Bound::Included(key) => self.sums_until(key, K::Keys::count_up_to),
+            Bound::Excluded(key) => self.sums_until(key, K::Keys::count_below),
         };
         if until.entries <= before.entries {
             Sums::default()
@@ -166,21 +166,22 @@ impl<K: TreeKey + ?Sized, V: Clone + Weight> CowTree<K, V> {
         }
     }
 
-    /// The sums over the entries whose keys are `below` a point.
-    fn sums_below(&self, below: impl Fn(&K) -> bool) -> Sums {
+    /// The sums over the entries with the keys that `count` counts in a leaf.
+    fn sums_until(&self, key: &K, count: impl Fn(&K::Keys, &K) -> usize) -> Sums {
         let mut sums = Sums::default();
         let mut node = &self.root;
         loop {
             match &**node {
                 Node::Inner(inner) => {
-                    let at = inner.separators.count(&below);
+                    // If `key` is a separator, it is the lowest key after it: nothing before that is left out.
+                    let at = inner.child_of(key);
                     sums = inner.children[..at]
                         .iter()
                         .fold(sums, |sums, child| sums.plus(child.sums));
                     node = &inner.children[at].node;
                 }
                 Node::Leaf(leaf) => {
-                    let at = leaf.keys.count(&below);
+                    let at = count(&leaf.keys, key);
                     let weight = leaf.values[..at].iter().map(Weight::weight).sum();
                     return sums.plus(Sums { entries: at, weight });
                 }

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use super::keys::{Keys, TreeKey, copy_with_room, push};
 use super::{Sums, Weight};
 
-/// Most entries of a leaf. Measured with 1 M keys of 40 bytes: smaller leaves cost more memory and slower
-/// scans, larger ones more copying for each change under a reader.
-pub(super) const LEAF_MAX: usize = 32;
+/// Most entries of a leaf. Measured with 1 M keys of 40 bytes and a view for every 64 puts: puts cost the same with
+/// 16, 32 and 64, look-ups of 500 rows a quarter less with 64 than with 32, and it takes the least memory.
+pub(super) const LEAF_MAX: usize = 64;
 
-/// Most children of an inner node.
+/// Most children of an inner node. A copy touches the reference counts of all of them.
 pub(super) const INNER_MAX: usize = 32;
 
 /// A node of the tree, shared by all clones that did not change it.
@@ -148,6 +148,6 @@ impl<K: TreeKey + ?Sized, V> Inner<K, V> {
 
     /// The place of the child whose subtree `key` belongs to.
     pub(super) fn child_of(&self, key: &K) -> usize {
-        self.separators.count(|separator| separator <= key)
+        self.separators.count_up_to(key)
     }
 }
