@@ -1,16 +1,20 @@
-//! Raft messages and snapshots between members, over gRPC (`kvd.peer.v1.Peer`).
+//! Raft messages and snapshots between members, over gRPC (`kvd.peer.v1.Peer`, see `proto/kvd/peer.proto`).
 //!
-//! [`PeerTransport`] sends, [`peer_service`] receives. What the messages hold is `kv-raft`'s own affair.
+//! [`PeerTransport`] is the sending end, for [`kv_raft::RaftParts`]; [`service`] the receiving end, to be mounted on the
+//! listener of the peer URLs. What the messages say is `kv-raft`'s business.
 
-mod connections;
+mod connect;
 mod identity;
-mod service;
+mod lane;
+mod options;
+mod server;
 mod transport;
 
-pub use identity::PeerIdentity;
-pub use service::peer_service;
+pub use connect::{Connect, Connection, Tcp};
+pub use identity::Identity;
+pub use options::{CONNECTION_WINDOW_BYTES, PeerOptions, STREAM_WINDOW_BYTES};
+pub use server::{PeerService, service};
 pub use transport::PeerTransport;
 
-/// Largest message that is sent or received, in bytes. Far above any: an append carries at most some entries of
-/// a few megabytes together, or one entry.
-const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
+#[cfg(test)]
+mod tests;

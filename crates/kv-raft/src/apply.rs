@@ -61,6 +61,22 @@ pub(crate) struct Applier {
     log: LogStore,
     progress: Arc<Progress>,
     sending: Arc<Sending>,
+    made: Arc<Made>,
+}
+
+/// A snapshot that was made before openraft was told to make one: it would stop for good if it failed.
+#[derive(Default)]
+pub(crate) struct Made(Mutex<Option<Arc<dyn SnapshotSource>>>);
+
+impl Made {
+    /// Leaves a snapshot for openraft to find.
+    pub(crate) fn put(&self, snapshot: Arc<dyn SnapshotSource>) {
+        *self.0.lock() = Some(snapshot);
+    }
+
+    fn take(&self) -> Option<Arc<dyn SnapshotSource>> {
+        self.0.lock().take()
+    }
 }
 
 /// The snapshot that is being sent, which a retry goes on with although there may be a newer one.
@@ -117,11 +133,16 @@ impl Applier {
             log,
             progress: Arc::new(progress),
             sending: Arc::default(),
+            made: Arc::default(),
         }
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    pub(crate) fn made(&self) -> Arc<Made> {
+        Arc::clone(&self.made)
     }
 
     pub(crate) fn sending(&self) -> Arc<Sending> {
@@ -203,10 +224,11 @@ impl RaftStateMachine<TypeConfig> for Applier {
         Ok(applied)
     }
 
-    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
     where
         S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
     {
+        let mut entries = entries.fuse();
         let mut batch = Batch::default();
         while let Some(item) = entries.next().await {
             batch.push(item?);
@@ -258,9 +280,9 @@ impl RaftStateMachine<TypeConfig> for Applier {
 impl RaftSnapshotBuilder<TypeConfig> for Applier {
     type SnapshotData = SnapshotData;
 
-    // Called after `snapshot` has been made, except at the start of a member that has none.
+    // Makes one itself only at the start of a member that has a purged log and no snapshot.
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let source = match self.machine.current_snapshot() {
+        let source = match self.made.take() {
             Some(source) => source,
             None => {
                 let machine = Arc::clone(&self.machine);

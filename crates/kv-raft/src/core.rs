@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::apply::{Applier, Era, Progress, Sending};
+use crate::apply::{Applier, Era, Made, Progress, Sending};
 use crate::log::LogStore;
 use crate::snapshot::Receiver;
 use crate::transport::{Peer, Transport};
@@ -30,6 +30,9 @@ pub(crate) struct Core {
     pub(crate) ask_handler: Arc<dyn AskHandler>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) sending: Arc<Sending>,
+    pub(crate) made: Arc<Made>,
+    /// Held while a snapshot is made.
+    pub(crate) snapshotting: tokio::sync::Mutex<()>,
     pub(crate) receiver: Receiver,
     pub(crate) leadership: watch::Sender<Leadership>,
     /// When a message of a leader last came.

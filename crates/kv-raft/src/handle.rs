@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_types::{LogIndex, MemberId, Term};
+use kv_wal::Wal;
 use openraft::ChangeMembers;
 use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
 use parking_lot::Mutex;
@@ -10,7 +11,6 @@ use tokio::sync::watch;
 
 use crate::apply::Applier;
 use crate::core::{Core, Openraft, Stopped, until};
-use crate::journal::Journal;
 use crate::log::LogStore;
 use crate::monitor;
 use crate::network::Network;
@@ -32,8 +32,9 @@ pub struct Raft {
 
 /// What [`Raft::start`] connects.
 pub struct RaftParts {
-    /// The log on disk.
-    pub journal: Arc<dyn Journal>,
+    /// The log on disk, opened with [`kv_wal::Options::full_disk_retry`] so that a full disk is waited for; an error
+    /// of it is the end of Raft. Its `queue_bytes` should be well above 64 MiB: nothing waits for room in it then.
+    pub wal: Wal,
     /// What the log is applied to.
     pub machine: Arc<dyn StateMachine>,
     /// The way to the other members.
@@ -59,9 +60,9 @@ impl Raft {
             });
         }
         let storage = |error: &dyn std::fmt::Display| StartError::Storage(error.to_string());
-        let log = LogStore::open(parts.journal).map_err(|error| storage(&error))?;
+        let log = LogStore::open(parts.wal).map_err(|error| storage(&error))?;
         let applier = Applier::new(Arc::clone(&parts.machine), log.clone());
-        let (progress, sending) = (applier.progress(), applier.sending());
+        let (progress, sending, made) = (applier.progress(), applier.sending(), applier.made());
         let network = Network {
             transport: Arc::clone(&parts.transport),
             sending: Arc::clone(&sending),
@@ -84,6 +85,8 @@ impl Raft {
             ask_handler: parts.ask_handler,
             progress,
             sending,
+            made,
+            snapshotting: tokio::sync::Mutex::new(()),
             receiver: Receiver::new(directory),
             leadership: watch::Sender::new(leadership),
             heard: Mutex::new(None),
@@ -247,6 +250,12 @@ impl Raft {
                 ..*leadership
             }
         });
+    }
+
+    /// Stops at once, as a crash would.
+    #[cfg(test)]
+    pub(crate) async fn kill(&self) {
+        let _ = self.core.openraft.shutdown().await;
     }
 
     /// Adds a member without a vote.

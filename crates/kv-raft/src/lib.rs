@@ -11,7 +11,6 @@ mod codec;
 mod core;
 mod error;
 mod handle;
-mod journal;
 mod log;
 mod monitor;
 mod network;
@@ -26,9 +25,11 @@ mod status;
 mod transport;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{AskError, ChangeError, ProposeError, ReadIndexError, ServiceError, StartError};
 pub use handle::{Raft, RaftParts};
-pub use journal::{Done, Journal, JournalError, JournalState, Record};
 pub use options::RaftOptions;
 pub use read::AskHandler;
 pub use service::{RaftService, ServiceAnswers};

@@ -125,13 +125,13 @@ async fn do_chores(core: Weak<Core>) {
         if core.leadership.borrow().role == Role::Stopped {
             return;
         }
-        core.log.retry();
         hand_over_if_stalled(&core).await;
-        if Instant::now() >= snapshot_after && snapshot_is_due(&core) {
-            if let Err(error) = snapshot(&core).await {
-                tracing::error!(%error, "snapshot failed");
-                snapshot_after = Instant::now() + SNAPSHOT_RETRY_INTERVAL;
-            }
+        if Instant::now() < snapshot_after || !snapshot_is_due(&core) {
+            continue;
+        }
+        if let Err(error) = snapshot(&core).await {
+            tracing::error!(%error, "snapshot failed");
+            snapshot_after = Instant::now() + SNAPSHOT_RETRY_INTERVAL;
         }
     }
 }
@@ -186,6 +186,7 @@ fn snapshot_is_due(core: &Core) -> bool {
 
 /// Makes a snapshot, off the runtime, and lets openraft know, which purges the log up to it, less a tail.
 pub(crate) async fn snapshot(core: &Arc<Core>) -> Result<(), SnapshotError> {
+    let _snapshotting = core.snapshotting.lock().await;
     let machine = Arc::clone(&core.machine);
     let made = tokio::task::spawn_blocking(move || machine.snapshot())
         .await
@@ -193,12 +194,13 @@ pub(crate) async fn snapshot(core: &Arc<Core>) -> Result<(), SnapshotError> {
     let last = made.meta().log_id.index.get();
     tracing::info!(snapshot = made.meta().id, log_index = last, "made snapshot");
     let stopped = |_| SnapshotError::new("raft has stopped");
+    core.made.put(made);
     core.openraft.trigger().snapshot().await.map_err(stopped)?;
+    wait_for_snapshot(core, last).await;
     // openraft keeps a number of entries; large ones should not stay.
     if let Some(up_to) = core.log.start_of_tail(last, core.options.catchup_bytes)
         && last.saturating_sub(up_to) < core.options.catchup_entries
     {
-        wait_for_snapshot(core, last).await;
         core.openraft.trigger().purge_log(up_to).await.map_err(stopped)?;
     }
     Ok(())

@@ -112,19 +112,28 @@ impl RaftNetworkV2<TypeConfig> for Client {
         if self.heartbeat {
             return stream_append_sequential(self, input, option);
         }
-        let sent = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&sent);
-        let messages = input.map(move |request| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            codec::encode_append(&request)
-        });
-        let answers = self.transport.stream(&self.peer, Flow::Append, messages.boxed());
-        let answers = Owed {
-            answers,
-            sent,
-            received: 0,
+        let (transport, peer) = (Arc::clone(&self.transport), self.peer.clone());
+        let answers = async move {
+            // openraft paces its attempts by when it hands out the request, so nothing is opened before there is one.
+            let mut input = input;
+            let first = input.next().await;
+            let sent = Arc::new(AtomicU64::new(0));
+            let counter = Arc::clone(&sent);
+            let requests = futures_util::stream::iter(first).chain(input);
+            let messages = requests.map(move |request| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                codec::encode_append(&request)
+            });
+            let answers = transport.stream(&peer, Flow::Append, messages.boxed());
+            let owed = Owed {
+                answers,
+                sent,
+                received: 0,
+            };
+            owed.into_stream()
         };
-        Box::pin(async move { Ok(answers.into_stream().boxed()) })
+        let answers = futures_util::stream::once(answers).flatten();
+        Box::pin(async move { Ok(answers.boxed()) })
     }
 
     async fn vote(&mut self, request: VoteRequest, option: RPCOption) -> Result<VoteResponse, RpcError> {

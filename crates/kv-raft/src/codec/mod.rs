@@ -8,6 +8,3 @@ mod record;
 pub(crate) use message::*;
 pub(crate) use primitive::{Malformed, Reader, Write};
 pub(crate) use record::*;
-
-#[cfg(test)]
-mod tests;

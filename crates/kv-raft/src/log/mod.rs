@@ -1,11 +1,9 @@
-//! openraft's log over a [`Journal`](crate::Journal).
+//! openraft's log over [`kv_wal`].
 
-mod pending;
+mod flight;
 mod size;
 mod store;
 
+pub(crate) use flight::InFlight;
 pub(crate) use size::LogSize;
 pub(crate) use store::LogStore;
-
-#[cfg(test)]
-mod tests;

@@ -1,21 +1,18 @@
 use std::fmt::Debug;
-use std::future::Future;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream;
+use kv_wal::{Callback, Health, Wal};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::LogSize;
-use super::pending::{Finished, Pending, Request};
+use super::{InFlight, LogSize};
 use crate::codec;
-use crate::journal::{Journal, JournalError, Record};
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Most bytes of entries in one read, and so in one append message, unless a single entry has more.
@@ -24,115 +21,75 @@ const READ_BYTES: usize = 1024 * 1024;
 /// openraft's log storage and reader. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    shared: Arc<Shared>,
+    wal: Wal,
+    state: Arc<Mutex<State>>,
 }
 
-struct Shared {
-    journal: Arc<dyn Journal>,
-    /// Held while a request is queued and sent, so that both happen in the same order. Never taken by a callback of
-    /// the journal.
-    sending: Mutex<()>,
-    state: Mutex<State>,
-}
-
+/// What openraft has requested, durable or not.
 struct State {
-    pending: Pending,
     vote: Option<Vote>,
     committed: Option<LogId>,
     purged: Option<LogId>,
     last: Option<LogId>,
     size: LogSize,
+    in_flight: InFlight,
 }
 
 impl LogStore {
-    /// Reads what `journal` holds.
-    pub(crate) fn open(journal: Arc<dyn Journal>) -> io::Result<Self> {
-        let found = journal.state();
-        let purged = found.purged.map(codec::decode_log_id).transpose()?;
-        let last = match found.last {
-            Some(index) => Some(read_entry(&*journal, index)?.log_id),
+    /// Reads what `wal` holds.
+    pub(crate) fn open(wal: Wal) -> io::Result<Self> {
+        let found = wal.state();
+        let last_index = found.last();
+        let purged = found
+            .purged
+            .map(|purged| codec::decode_log_id(purged.marker))
+            .transpose()?;
+        let last = match last_index {
+            Some(index) => Some(read_entry(&wal, index)?.log_id),
             None => purged,
         };
         let state = State {
-            pending: Pending::default(),
             vote: found.vote.map(codec::decode_vote).transpose()?,
             committed: found.committed.map(codec::decode_log_id).transpose()?,
             purged,
             last,
             size: LogSize::default(),
-        };
-        let shared = Shared {
-            journal,
-            sending: Mutex::new(()),
-            state: Mutex::new(state),
+            in_flight: InFlight::default(),
         };
         Ok(Self {
-            shared: Arc::new(shared),
+            wal,
+            state: Arc::new(Mutex::new(state)),
         })
-    }
-
-    fn request(&self, request: Request, finished: Finished, note: impl FnOnce(&mut State)) {
-        let _sending = self.shared.sending.lock();
-        let pushed = {
-            let mut state = self.shared.state.lock();
-            note(&mut state);
-            state.pending.push(&request, finished)
-        };
-        match pushed {
-            Ok(true) => self.send(request),
-            Ok(false) => {}
-            Err((finished, reason)) => finished(Err(reason)),
-        }
-    }
-
-    fn send(&self, request: Request) {
-        let shared = Arc::clone(&self.shared);
-        request.send(
-            &*self.shared.journal,
-            Box::new(move |result| shared.answered(result)),
-        );
-    }
-
-    /// Makes requests again that a full disk refused. Called now and then.
-    pub(crate) fn retry(&self) {
-        let _sending = self.shared.sending.lock();
-        let requests = self.shared.state.lock().pending.again();
-        for request in requests {
-            self.send(request);
-        }
     }
 
     /// Whether the disk is full.
     pub(crate) fn is_full(&self) -> bool {
-        self.shared.state.lock().pending.is_full()
+        self.wal.health() == Health::DiskFull
     }
 
     /// Bytes of entries that are not durable.
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.shared.state.lock().pending.bytes()
+        self.state.lock().in_flight.bytes()
     }
 
     /// For how long the oldest request has not been durable.
     pub(crate) fn stalled_for(&self) -> Duration {
-        let oldest = self.shared.state.lock().pending.oldest();
-        oldest.map_or(Duration::ZERO, |since| {
-            Instant::now().saturating_duration_since(since)
-        })
+        self.state.lock().in_flight.oldest(Instant::now())
     }
 
     /// How far the log is purged.
     pub(crate) fn purged(&self) -> Option<LogId> {
-        self.shared.state.lock().purged
+        self.state.lock().purged
     }
 
     /// Bytes of entries after `index`, roughly.
     pub(crate) fn bytes_since(&self, index: u64) -> u64 {
-        self.shared.state.lock().size.since(index)
+        self.state.lock().size.since(index)
     }
 
     /// An index after which at most `bytes` of entries follow up to `index`, roughly.
     pub(crate) fn start_of_tail(&self, index: u64, bytes: u64) -> Option<u64> {
-        self.shared.state.lock().size.start_of_tail(index, bytes)
+        self.state.lock().size.start_of_tail(index, bytes)
     }
 
     /// Reads entries of `range` from its start: at most about [`READ_BYTES`], but at least one if there is any.
@@ -140,75 +97,56 @@ impl LogStore {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let shared = Arc::clone(&self.shared);
-        let records = if shared.is_in_memory(range.start) {
-            shared.read(range)?
-        } else {
-            tokio::task::spawn_blocking(move || shared.read(range))
-                .await
-                .map_err(io::Error::other)??
-        };
-        records.into_iter().map(decode).collect()
-    }
-
-    /// Waits for the journal's answer to a request.
-    fn finished() -> (Finished, impl Future<Output = io::Result<()>>) {
-        let (sender, receiver) = oneshot::channel();
-        let finished: Finished = Box::new(move |result| drop(sender.send(result)));
-        let wait = async move {
-            match receiver.await {
-                Ok(result) => result.map_err(io::Error::other),
-                Err(_) => Err(io::Error::other("the log was closed")),
+        let cached = self
+            .wal
+            .read_cached(range.clone(), READ_BYTES)
+            .map_err(io::Error::other)?;
+        let entries = match cached {
+            Some(entries) => entries,
+            None => {
+                let wal = self.wal.clone();
+                let read = tokio::task::spawn_blocking(move || wal.read(range, READ_BYTES));
+                read.await.map_err(io::Error::other)?.map_err(io::Error::other)?
             }
         };
-        (finished, wait)
+        entries.into_iter().map(decode).collect()
     }
-}
 
-impl Shared {
-    fn answered(&self, result: Result<(), JournalError>) {
-        let told = self.state.lock().pending.answer(result);
-        for (finished, result) in told {
-            finished(result);
+    /// Notes a request before it is made, and wraps the callback that notes its end.
+    fn begin(
+        &self,
+        bytes: usize,
+        note: impl FnOnce(&mut State),
+        finished: impl FnOnce(io::Result<()>) + Send + 'static,
+    ) -> Callback {
+        {
+            let mut state = self.state.lock();
+            state.in_flight.begin(Instant::now(), bytes);
+            note(&mut state);
         }
-    }
-
-    fn is_in_memory(&self, index: u64) -> bool {
-        let tail = self.state.lock().pending.tail_start();
-        tail.is_some_and(|tail| tail <= index) || self.journal.is_in_memory(index)
-    }
-
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<Record>> {
-        let tail = {
-            let state = self.state.lock();
-            let tail = state.pending.tail_start();
-            if tail.is_some_and(|tail| tail <= range.start) {
-                return Ok(state.pending.read(range, READ_BYTES));
-            }
-            tail
-        };
-        // Entries leave the tail only when the journal has them for good, so what lies before it is in the journal.
-        let end = tail.map_or(range.end, |tail| range.end.min(tail));
-        self.journal.read(range.start..end, READ_BYTES)
+        let state = Arc::clone(&self.state);
+        Box::new(move |result| {
+            state.lock().in_flight.end();
+            finished(result.map_err(io::Error::other));
+        })
     }
 }
 
-fn decode(record: Record) -> io::Result<Entry> {
-    Ok(codec::decode_entry(record.index, record.payload)?)
+fn decode(entry: kv_wal::Entry) -> io::Result<Entry> {
+    Ok(codec::decode_entry(entry.index, entry.payload)?)
 }
 
-fn read_entry(journal: &dyn Journal, index: u64) -> io::Result<Entry> {
-    let record = journal
-        .read(index..index.saturating_add(1), 0)?
-        .into_iter()
-        .next();
+fn read_entry(wal: &Wal, index: u64) -> io::Result<Entry> {
+    let found = wal
+        .read(index..index.saturating_add(1), 0)
+        .map_err(io::Error::other)?;
     let missing = || {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("log entry {index} is missing"),
         )
     };
-    decode(record.ok_or_else(missing)?)
+    decode(found.into_iter().next().ok_or_else(missing)?)
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -231,7 +169,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        Ok(self.shared.state.lock().vote)
+        Ok(self.state.lock().vote)
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
@@ -304,10 +242,8 @@ impl LogStore {
             Bound::Excluded(end) => *end,
             Bound::Unbounded => u64::MAX,
         };
-        let state = self.shared.state.lock();
-        let first = state.purged.map_or(0, |purged| purged.index() + 1);
-        let past = state.last.map_or(0, |last| last.index() + 1);
-        start.max(first)..end.min(past)
+        let there = self.wal.range();
+        start.max(there.start)..end.min(there.end)
     }
 }
 
@@ -315,7 +251,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
-        let state = self.shared.state.lock();
+        let state = self.state.lock();
         Ok(LogState {
             last_purged_log_id: state.purged,
             last_log_id: state.last,
@@ -327,23 +263,31 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        let (finished, wait) = Self::finished();
-        self.request(Request::Vote(codec::encode_vote(vote)), finished, |state| {
-            state.vote = Some(*vote)
-        });
-        wait.await
+        let (sender, receiver) = oneshot::channel();
+        // Nobody waits any more if openraft was shut down meanwhile.
+        let done = self.begin(
+            0,
+            |state| state.vote = Some(*vote),
+            |result| drop(sender.send(result)),
+        );
+        self.wal.save_vote(codec::encode_vote(vote), done);
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the log was closed")))
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        if let Some(log_id) = committed {
-            self.shared.state.lock().committed = committed;
-            self.shared.journal.save_committed(codec::encode_log_id(&log_id));
-        }
-        Ok(())
+        let Some(log_id) = committed else {
+            return Ok(());
+        };
+        self.state.lock().committed = committed;
+        self.wal
+            .save_committed(codec::encode_log_id(&log_id))
+            .map_err(io::Error::other)
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
-        Ok(self.shared.state.lock().committed)
+        Ok(self.state.lock().committed)
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
@@ -355,63 +299,59 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut records = Vec::new();
         for entry in entries {
             last = Some(entry.log_id);
-            records.push(Record {
+            records.push(kv_wal::Entry {
                 index: entry.log_id.index(),
                 payload: codec::encode_entry(&entry),
             });
         }
-        let sizes: Vec<(u64, usize)> = records
-            .iter()
-            .map(|record| (record.index, record.payload.len()))
-            .collect();
-        let finished: Finished = Box::new(|result| callback.io_completed(result.map_err(io::Error::other)));
-        if last.is_none() {
-            finished(Ok(()));
-            return Ok(());
-        }
-        self.request(Request::Append(records), finished, |state| {
-            state.last = last;
-            for (index, bytes) in sizes {
-                state.size.appended(index, bytes);
+        let bytes = records.iter().map(|record| record.payload.len()).sum();
+        let note = |state: &mut State| {
+            state.last = last.or(state.last);
+            for record in &records {
+                state.size.appended(record.index, record.payload.len());
             }
-        });
+        };
+        let done = self.begin(bytes, note, |result| callback.io_completed(result));
+        self.wal.append(records, done);
         Ok(())
     }
 
-    // Returns before the truncation is durable: it is before any later append, and until then the log is one that
-    // this member has had.
+    // Returns before the truncation is durable: it will be before any later append is, and until then the log is
+    // one that this member had.
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> io::Result<()> {
         let index = last_log_id.map(|log_id| log_id.index());
-        self.request(Request::Truncate(index), fatal_later("truncate"), |state| {
-            state.last = last_log_id.or(state.purged);
+        let note = |state: &mut State| {
+            if state.last.map(|last| last.index()) > index {
+                state.last = last_log_id.or(state.purged);
+            }
             state.size.truncated_after(index);
-        });
+        };
+        let done = self.begin(0, note, report("truncate"));
+        self.wal.truncate_after(index, done);
         Ok(())
     }
 
     // As above: until the purge is durable there are only more entries than needed.
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
-        let marker: Bytes = codec::encode_log_id(&log_id);
-        self.request(
-            Request::Purge(log_id.index(), marker),
-            fatal_later("purge"),
-            |state| {
-                state.purged = Some(log_id);
-                if state.last.is_none_or(|last| last.index() <= log_id.index()) {
-                    state.last = Some(log_id);
-                }
-                state.size.purged(log_id.index());
-            },
-        );
+        let index = log_id.index();
+        let note = |state: &mut State| {
+            state.purged = Some(log_id);
+            if state.last.is_none_or(|last| last.index() <= index) {
+                state.last = Some(log_id);
+            }
+            state.size.purged(index);
+        };
+        let done = self.begin(0, note, report("purge"));
+        self.wal.purge(index, codec::encode_log_id(&log_id), done);
         Ok(())
     }
 }
 
-/// A failed journal fails the next append or vote too, and openraft stops there.
-fn fatal_later(action: &'static str) -> Finished {
-    Box::new(move |result| {
-        if let Err(reason) = result {
-            tracing::error!(reason, action, "log failed");
+/// A log that fails fails the next append or vote too, and openraft stops there.
+fn report(action: &'static str) -> impl FnOnce(io::Result<()>) + Send + 'static {
+    move |result| {
+        if let Err(error) = result {
+            tracing::error!(%error, action, "log failed");
         }
-    })
+    }
 }

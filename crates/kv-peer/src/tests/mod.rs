@@ -1,0 +1,5 @@
+//! Members that talk over loopback connections.
+
+mod cluster;
+mod identity;
+mod machine;
