@@ -19,9 +19,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The generated client takes the member itself in place of a channel.
     let mut client = KvClient::new(member.service());
-    let put = PutRequest { key: "greeting".into(), value: "hello".into(), ..PutRequest::default() };
+    let put = PutRequest {
+        key: "greeting".into(),
+        value: "hello".into(),
+        ..PutRequest::default()
+    };
     client.put(put).await?;
-    let range = RangeRequest { key: "greeting".into(), ..RangeRequest::default() };
+    let range = RangeRequest {
+        key: "greeting".into(),
+        ..RangeRequest::default()
+    };
     let answer = client.range(range).await?.into_inner();
     println!("{answer:?}");
     assert_eq!(answer.kvs.first().map(|kv| &kv.value[..]), Some(&b"hello"[..]));

@@ -6,7 +6,7 @@ use kv_backend::SledHome;
 use kv_config::{ClusterState, Config, InitialMember, Url};
 use kv_gateway::Edge;
 use kv_mvcc::StoreOptions;
-use kv_peer::{PeerIdentity, PeerTransport};
+use kv_peer::{PeerOptions, PeerTransport};
 use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
 use kv_server::{LeaderDesk, Replica, RequestError, Running, Server, ServerOptions};
 use kv_wal::Wal;
@@ -65,10 +65,11 @@ impl Member {
         let syncs = Arc::new(Syncs::new());
         let wal = open_wal(&data_dir, &syncs).await?;
         let replica = open_replica(&data_dir, config).await?;
-        let peer_identity = PeerIdentity {
+        let peer_identity = kv_peer::Identity {
             cluster: identity.cluster,
             member: identity.member,
         };
+        let peer_options = PeerOptions::new(peer_identity, config.election_timeout);
         let desk = Arc::new(LeaderDesk::default());
         let options = server_options(config, identity);
         let raft = Raft::start(
@@ -76,7 +77,7 @@ impl Member {
             RaftParts {
                 wal: wal.clone(),
                 machine: Arc::clone(&replica) as Arc<dyn kv_raft::StateMachine>,
-                transport: Arc::new(PeerTransport::new(peer_identity, config.election_timeout)),
+                transport: Arc::new(PeerTransport::new(peer_options.clone())),
                 ask_handler: Arc::clone(&desk) as Arc<dyn kv_raft::AskHandler>,
             },
         )
@@ -85,7 +86,7 @@ impl Member {
         let gauge = Arc::new(Gauge { wal, syncs });
         let running =
             Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
-        let router = peers::router(peer_identity, service).merge(peers::pages(running.server()));
+        let router = peers::router(&peer_options, service).merge(peers::pages(running.server()));
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for listener in listeners {

@@ -3,15 +3,15 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use kv_peer::{PeerIdentity, peer_service};
+use kv_peer::PeerOptions;
 use kv_raft::RaftService;
 use kv_server::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Server};
 use serde::Serialize;
 use tonic::service::Routes;
 
 /// What is served on the peer URLs: Raft's messages, and the two pages that tools ask members for.
-pub(crate) fn router(identity: PeerIdentity, raft: RaftService) -> Router {
-    Routes::new(peer_service(identity, raft))
+pub(crate) fn router(options: &PeerOptions, raft: RaftService) -> Router {
+    Routes::new(kv_peer::service(options, raft))
         .prepare()
         .into_axum_router()
 }
