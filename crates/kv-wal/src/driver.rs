@@ -16,7 +16,7 @@ use crate::spares::{Spare, Spares};
 
 /// The writing end of a log: takes what waits in the queue to disk with one write and one sync, then
 /// calls the callbacks. [`Wal::open`](crate::Wal::open) runs it on a thread of its own;
-/// [`Wal::open_manual`](crate::Wal::open_manual) hands it out, to be stepped by hand.
+/// [`Wal::open_manual`](crate::Wal::open_manual) hands it out, to be stepped by hand or run elsewhere.
 ///
 /// Dropping it is like the death of the process: what waits is never written.
 pub struct Driver {
@@ -203,15 +203,20 @@ impl Driver {
         }
     }
 
-    /// Runs until the log is closed, on a thread.
-    pub(crate) fn spawn(mut self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("wal".to_owned()).spawn(move || {
-            self.shared.become_writer();
-            while !self.ended {
-                self.wait();
-                self.step();
-            }
-        })
+    /// Writes what comes until the log is closed. For a thread of its own; callers of
+    /// [`Wal::append`](crate::Wal::append) then wait for room in the queue.
+    pub fn run(mut self) {
+        self.shared.become_writer();
+        while !self.ended {
+            self.wait();
+            self.step();
+        }
+    }
+
+    pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name("wal".to_owned())
+            .spawn(move || self.run())
     }
 
     fn wait(&self) {

@@ -1,24 +1,25 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tracing::warn;
 
 use crate::error::{OpenError, WriteError};
 use crate::format::{
-    FIRST_RECORD, Kind, PAGE, Place, RECORD_HEADER, RESERVE, Record, SegmentHeader, decode, encode, page_of,
-    segment_name,
+    FIRST_RECORD, Kind, PAGE, Place, RECORD_HEADER, RESERVE, Record, decode, encode, segment_name,
 };
 use crate::index::{Index, Position};
 use crate::options::Options;
 use crate::recovery::{self, Recovered};
-use crate::spares::{Spare, Spares};
+use crate::segment::{Segment, Tail, begin_segment, end_with_zeros, write_and_sync};
+use crate::spares::Spares;
 use crate::state::State;
-use crate::stats::{Meter, add};
+use crate::stats::Meter;
 use crate::storage::{Storage, StorageFile};
 
+/// Most room that entries leave at the end of a segment.
+const CONTROL_BYTES_MAX: u64 = 64 << 10;
 /// The buffer of a batch is given back to the allocator beyond this size.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
@@ -35,52 +36,6 @@ pub(crate) struct Log {
     tail: Tail,
     condition: Condition,
     buffer: Vec<u8>,
-}
-
-/// A segment of the log.
-pub(crate) struct Segment {
-    pub(crate) number: u32,
-    pub(crate) file: Arc<dyn StorageFile>,
-    pub(crate) capacity: u64,
-    /// One past the highest live entry in it; entries of later segments are higher.
-    pub(crate) entries_end: u64,
-}
-
-/// The end of the records in the last segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tail {
-    /// Where the next record goes.
-    pub(crate) offset: u64,
-    /// Check of the last record.
-    previous: u32,
-    /// Start of the first record that reaches into the page of `offset`: a write at `offset` that goes
-    /// wrong can take the records from here on with it. Never before the end of the opening batch.
-    boundary: u64,
-}
-
-impl Tail {
-    /// Before the first record of a segment.
-    pub(crate) fn opening() -> Self {
-        Self {
-            offset: FIRST_RECORD,
-            previous: 0,
-            boundary: FIRST_RECORD,
-        }
-    }
-
-    /// Takes a record that goes from `offset` to `end`.
-    pub(crate) fn advance(&mut self, end: u64, crc: u32) {
-        if page_of(end) != page_of(self.offset) {
-            self.boundary = if end == page_of(end) { end } else { self.offset };
-        }
-        self.offset = end;
-        self.previous = crc;
-    }
-
-    /// Counts all records so far as the opening batch.
-    pub(crate) fn keep_opening(&mut self) {
-        self.boundary = self.offset;
-    }
 }
 
 /// Whether and how the last segment may be written to.
@@ -181,7 +136,7 @@ impl Log {
         }
         let mut failed_before = false;
         while let Some(next) = records.get(committed.positions.len()) {
-            if !self.has_room(next.bytes()) {
+            if !self.has_room(next) {
                 self.roll(next.bytes(), committed)?;
             }
             let rest = &records[committed.positions.len()..];
@@ -224,9 +179,9 @@ impl Log {
             .expect("a log has a segment from its creation on")
     }
 
-    fn has_room(&self, bytes: u64) -> bool {
-        let fits = self.tail.offset + bytes + RESERVE <= self.segment().capacity;
-        fits && matches!(self.condition, Condition::Good)
+    fn has_room(&self, record: &Record) -> bool {
+        matches!(self.condition, Condition::Good)
+            && self.tail.offset + record.bytes() <= room_end(record.kind, self.segment().capacity)
     }
 
     /// Writes and syncs as many of `records` as fit into the segment, at least one.
@@ -237,7 +192,7 @@ impl Log {
         let mut tail = self.tail;
         self.buffer.clear();
         for record in records {
-            if tail.offset + record.bytes() + RESERVE > capacity {
+            if tail.offset + record.bytes() > room_end(record.kind, capacity) {
                 break;
             }
             let place = Place {
@@ -250,6 +205,10 @@ impl Log {
             positions.push(Position::new(place, record.payload.len()));
             tail.advance(tail.offset + record.bytes(), crc);
         }
+        debug_assert!(
+            positions.len() > done,
+            "the caller found room for the first record"
+        );
         end_with_zeros(&mut self.buffer, start, tail.offset);
         if let Err(error) = self.write_buffer(start) {
             positions.truncate(done);
@@ -332,9 +291,8 @@ impl Log {
             return Err(WriteError::io("begin log segment", self.path(u32::MAX), error));
         };
         let opening = records.iter().map(Record::bytes).sum::<u64>();
-        let spare = self
-            .spares
-            .take(self.next_capacity(FIRST_RECORD + opening + bytes + RESERVE))?;
+        let capacity = self.next_capacity(capacity_for(FIRST_RECORD + opening + bytes));
+        let spare = self.spares.take(capacity)?;
         let torn = matches!(self.condition, Condition::Torn);
         if !torn {
             self.condition = Condition::Closed;
@@ -447,94 +405,29 @@ impl Log {
     }
 }
 
+/// Where records of this kind have to end. Entries leave some room to the others: while the disk is full
+/// and takes no entries, a member can still vote and purge, which may be what gives space back.
+fn room_end(kind: Kind, capacity: u64) -> u64 {
+    let control = if kind == Kind::Entry {
+        (capacity / 16).min(CONTROL_BYTES_MAX)
+    } else {
+        0
+    };
+    capacity - RESERVE - control
+}
+
+/// The capacity of a segment in which an entry may end at `end`.
+fn capacity_for(end: u64) -> u64 {
+    let needed = end + RESERVE;
+    needed + (needed / 8).min(CONTROL_BYTES_MAX)
+}
+
 /// What a segment has to hand over to the next one because its last page may be lost.
 struct Rescued {
     /// Where the records end that stay in it.
     previous_end: u64,
     /// Index, old place and payload; consecutive, up to the last entry of the log.
     entries: Vec<(u64, Position, Bytes)>,
-}
-
-struct Begun {
-    segment: Segment,
-    tail: Tail,
-    positions: Vec<Position>,
-}
-
-/// Turns a spare file into the segment `number`, whose opening batch is `records`. Durable on return.
-///
-/// The name is durable before the first byte is written: else a crash could leave these records under
-/// the name of a spare, and the number be given to another file, in which they would look valid.
-///
-/// After an error a crash may still bring the segment to light, so nothing may be added to the one before.
-fn begin_segment(
-    storage: &dyn Storage,
-    meter: &Meter,
-    spare: Spare,
-    number: u32,
-    previous_end: u64,
-    records: &[Record],
-) -> Result<Begun, WriteError> {
-    let name = segment_name(number);
-    let written = storage
-        .rename(&spare.name, &name)
-        .and_then(|()| storage.sync_dir())
-        .and_then(|()| write_opening(spare, number, previous_end, records, meter));
-    written.map_err(|error| {
-        // For its space only; the next attempt would replace it.
-        if let Err(error) = storage.remove(&name) {
-            warn!(%error, file = %storage.path(&name).display(), "unfinished log segment stays on disk");
-        }
-        WriteError::io("begin log segment", storage.path(&name), error)
-    })
-}
-
-fn write_opening(
-    spare: Spare,
-    number: u32,
-    previous_end: u64,
-    records: &[Record],
-    meter: &Meter,
-) -> io::Result<Begun> {
-    let opening_end = FIRST_RECORD + records.iter().map(Record::bytes).sum::<u64>();
-    let capacity = spare.capacity;
-    let mut buffer = SegmentHeader {
-        number,
-        capacity,
-        previous_end,
-        opening_end,
-    }
-    .encode()
-    .to_vec();
-    let mut tail = Tail::opening();
-    let mut positions = Vec::with_capacity(records.len());
-    for record in records {
-        let Tail { offset, previous, .. } = tail;
-        let place = Place {
-            segment: number,
-            offset,
-            batch: FIRST_RECORD,
-            previous,
-        };
-        let crc = encode(record, place, &mut buffer);
-        positions.push(Position::new(place, record.payload.len()));
-        tail.advance(offset + record.bytes(), crc);
-    }
-    tail.keep_opening();
-    end_with_zeros(&mut buffer, 0, opening_end);
-    write_and_sync(&*spare.file, &buffer, 0, meter)?;
-    add(&meter.segments_begun, 1);
-    let segment = Segment {
-        number,
-        file: spare.file,
-        capacity,
-        entries_end: 0,
-    };
-    Ok(Begun {
-        segment,
-        tail,
-        positions,
-    })
 }
 
 /// Begins a log with an empty first segment.
@@ -570,32 +463,6 @@ fn create_error(error: WriteError) -> OpenError {
     }
 }
 
-/// Ends a buffer that goes from `start` to `end` with zeros: always as many as tell a reader that no
-/// record follows, and up to the end of a page that was not written to before, so that the page need not
-/// be read from a used file before it can be changed.
-fn end_with_zeros(buffer: &mut Vec<u8>, start: u64, end: u64) {
-    let zeros = end + RECORD_HEADER as u64;
-    let stop = if page_of(zeros) == page_of(start) && start != page_of(start) {
-        zeros
-    } else {
-        zeros.next_multiple_of(PAGE)
-    };
-    buffer.resize(usize::try_from(stop - start).unwrap_or(usize::MAX), 0);
-}
-
-fn write_and_sync(file: &dyn StorageFile, bytes: &[u8], offset: u64, meter: &Meter) -> io::Result<()> {
-    let written = file.write_all_at(bytes, offset).and_then(|()| {
-        let start = Instant::now();
-        file.sync_data()?;
-        meter.synced(start.elapsed(), bytes.len() as u64);
-        Ok(())
-    });
-    if written.is_err() {
-        add(&meter.failures, 1);
-    }
-    written
-}
-
 fn with_sources(error: &WriteError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -604,4 +471,22 @@ fn with_sources(error: &WriteError) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_made_for_an_entry_has_room_for_it() {
+        for end in (64..4_000_000).step_by(56).chain([1 << 30, 1 << 31]) {
+            let least = capacity_for(end).next_multiple_of(PAGE);
+            for capacity in [least, least + PAGE, least * 2, least * 50] {
+                assert!(
+                    end <= room_end(Kind::Entry, capacity),
+                    "entry to {end} in {capacity}"
+                );
+            }
+        }
+    }
 }

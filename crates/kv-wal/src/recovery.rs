@@ -9,8 +9,8 @@ use crate::format::{
     segment_number,
 };
 use crate::index::Index;
-use crate::log::{Segment, Tail};
 use crate::replay::{Beyond, Replay, Walk};
+use crate::segment::{Segment, Tail};
 use crate::spares::write_zeros;
 use crate::state::State;
 use crate::storage::{Storage, StorageFile};

@@ -1,54 +1,32 @@
-//! A directory that an earlier build wrote is read, and this build writes the same bytes.
+//! A directory that an earlier build wrote is read by this one.
+//!
+//! `v1` has every kind of record in two segments: entries 1 to 3 of 700 bytes; the vote, the committed
+//! index and entries 4 to 6 of 500 bytes; a truncation after 5, a purge up to 2 and entries 6 and 7 of 90
+//! bytes; closed in order. A new format version gets a directory beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
-use kv_wal::Storage;
 use kv_wal::faulty::FaultyStorage;
 
 use crate::common::{Manual, entry};
 
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wal/v1")
-}
-
-/// The requests behind the fixture: every kind of record, two segments, closed in order.
-fn write() -> FaultyStorage {
-    let mut log = Manual::open(&FaultyStorage::new());
-    log.append(1..4, 700).unwrap();
-    log.wal
-        .save_vote(Bytes::from_static(b"vote"), Box::new(|result| result.unwrap()));
-    log.wal.save_committed(Bytes::from_static(b"3")).unwrap();
-    log.append(4..7, 500).unwrap();
-    log.wal
-        .truncate_after(Some(5), Box::new(|result| result.unwrap()));
-    log.wal.purge(
-        2,
-        Bytes::from_static(b"marker"),
-        Box::new(|result| result.unwrap()),
-    );
-    log.append(6..8, 90).unwrap();
-    log.close()
-}
-
-fn read() -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    for item in std::fs::read_dir(directory()).unwrap() {
+fn load(version: &str) -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/wal")
+        .join(version);
+    for item in std::fs::read_dir(directory).unwrap() {
         let path = item.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        files.push((name, std::fs::read(path).unwrap()));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        storage.replace(name, std::fs::read(&path).unwrap());
     }
-    files.sort();
-    files
+    storage
 }
 
 #[test]
-fn format_version_1_is_read() {
-    let storage = FaultyStorage::new();
-    for (name, bytes) in read() {
-        storage.replace(&name, bytes);
-    }
-    let log = Manual::open(&storage);
+fn format_version_1_is_read_and_written_on() {
+    let mut log = Manual::open(&load("v1"));
     assert_eq!(log.recovered.segments, 2);
     assert_eq!(log.recovered.repaired, []);
     let state = log.wal.state();
@@ -64,21 +42,6 @@ fn format_version_1_is_read() {
         entry(7, 90),
     ];
     assert_eq!(log.wal.read(3..8, usize::MAX).unwrap(), wanted);
-}
-
-#[test]
-fn format_version_1_is_what_is_written() {
-    let storage = write();
-    let mut written = Vec::new();
-    for name in storage.list().unwrap() {
-        if name.starts_with("wal-") {
-            let bytes = storage.contents(&name).unwrap();
-            written.push((name, bytes));
-        }
-    }
-    written.sort();
-    assert!(
-        written == read(),
-        "other bytes are another format: give it a new version and a new fixture"
-    );
+    log.append(8..30, 500).unwrap();
+    assert_eq!(log.reopen().wal.range(), 3..30);
 }

@@ -90,6 +90,24 @@ fn purging_makes_room_on_a_full_disk() {
 }
 
 #[test]
+fn votes_are_saved_on_a_full_disk() {
+    let mut log = Manual::open(&FaultyStorage::new());
+    log.storage.set_free(Some(0));
+    for length in [1500, 600, 200, 50, 1, 0] {
+        while log
+            .append(log.wal.range().end.max(1)..log.wal.range().end.max(1) + 1, length)
+            .is_ok()
+        {}
+    }
+    let outcome = Outcome::default();
+    log.wal
+        .save_vote(Bytes::from_static(b"term 7"), outcome.callback());
+    log.step_all();
+    outcome.get().unwrap().unwrap();
+    assert_eq!(log.reopen().wal.state().vote, Some(Bytes::from_static(b"term 7")));
+}
+
+#[test]
 fn requests_can_wait_for_space_instead() {
     let storage = FaultyStorage::new();
     let options = Options {

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_wal::{Observer, OpenError, Options, ReadError, Wal, WriteError};
+use kv_wal::faulty::FaultyStorage;
+use kv_wal::{Health, Observer, OpenError, Options, ReadError, Wal, WriteError};
 
 use crate::common::{contents, entry, small};
 
@@ -221,6 +222,33 @@ fn observer_sees_each_sync_before_the_callback() {
         (syncs, seen.bytes.load(Ordering::SeqCst))
     );
     assert!(stats.sync_time >= stats.last_sync && stats.last_sync > Duration::ZERO);
+}
+
+#[test]
+fn requests_that_wait_for_space_go_on_when_told() {
+    let storage = FaultyStorage::new();
+    let options = Options {
+        full_disk_retry: Some(Duration::from_secs(3600)),
+        ..small()
+    };
+    let (wal, driver, _) = Wal::open_manual(Arc::new(storage.clone()), options).unwrap();
+    let writer = thread::spawn(move || driver.run());
+    storage.set_free(Some(0));
+    let (done, answer) = mpsc::channel();
+    wal.append(
+        vec![entry(1, 9000)],
+        Box::new(move |result| done.send(result).unwrap()),
+    );
+    while wal.health() != Health::DiskFull {
+        thread::yield_now();
+    }
+    wal.retry();
+    assert!(answer.try_recv().is_err());
+    storage.set_free(None);
+    wal.retry();
+    answer.recv().unwrap().unwrap();
+    wal.close().unwrap();
+    writer.join().unwrap();
 }
 
 #[test]
