@@ -13,11 +13,11 @@ use crate::servers::{Kind, Places, Servers, disk_bytes};
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Options {
     /// Gigabytes of values written in all
-    #[arg(long, default_value_t = 10.0)]
-    gigabytes: f64,
+    #[arg(long, default_value_t = 10)]
+    gigabytes: u64,
     /// Megabytes of values that are live
-    #[arg(long, default_value_t = 500.0)]
-    live_megabytes: f64,
+    #[arg(long, default_value_t = 500)]
+    live_megabytes: u64,
     /// Measure etcd instead
     #[arg(long)]
     etcd: bool,
@@ -31,8 +31,8 @@ pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
     let kind = if options.etcd { Kind::Etcd } else { Kind::Kvd };
     let servers = Servers::start(places, kind, 1, &[]).await?;
     let channels = channels(&servers).await?;
-    let keys = (options.live_megabytes * 1e6 / VALUE_BYTES as f64) as u64;
-    let total = (options.gigabytes * 1e9 / VALUE_BYTES as f64) as u64;
+    let keys = options.live_megabytes * 1_000_000 / VALUE_BYTES as u64;
+    let total = options.gigabytes * 1_000_000_000 / VALUE_BYTES as u64;
     let next = Arc::new(AtomicU64::new(0));
     let slowest = Arc::new(AtomicU64::new(0));
     let revision = Arc::new(AtomicU64::new(0));
@@ -60,7 +60,8 @@ pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
                     let answer = client
                         .put(put(format!("/registry/live/{key:08}"), VALUE_BYTES, number))
                         .await?;
-                    slowest.fetch_max(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    slowest.fetch_max(micros, Ordering::Relaxed);
                     let at = answer.into_inner().header.map_or(0, |header| header.revision);
                     revision.fetch_max(at.cast_unsigned(), Ordering::Relaxed);
                 }
@@ -91,7 +92,7 @@ pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let usage = member.usage()?;
     println!(
-        "{kind:?}: written_gb {:.1} live_mb {:.0} seconds {seconds:.0} puts_per_s {:.0} rss_peak_mb {} disk_peak_mb {} \
+        "{kind:?}: written_gb {} live_mb {} seconds {seconds:.0} puts_per_s {:.0} rss_peak_mb {} disk_peak_mb {} \
          disk_end_mb {} disk_end_per_live {:.2} slowest_put_ms {:.1}",
         options.gigabytes,
         options.live_megabytes,
@@ -99,7 +100,7 @@ pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
         usage.rss_peak / 1_000_000,
         disk_peak / 1_000_000,
         disk_bytes(&member.data_dir) / 1_000_000,
-        disk_bytes(&member.data_dir) as f64 / (options.live_megabytes * 1e6),
+        disk_bytes(&member.data_dir) as f64 / (options.live_megabytes as f64 * 1e6),
         slowest.load(Ordering::Relaxed) as f64 / 1000.0
     );
     servers.stop().await

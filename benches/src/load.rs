@@ -119,7 +119,7 @@ pub(crate) fn value(bytes: usize, seed: u64) -> Vec<u8> {
     let mut random = kv_tests::Random::new(seed);
     let mut value = Vec::with_capacity(bytes + 16);
     while value.len() < bytes {
-        value.extend_from_slice(&random.next().to_le_bytes());
+        value.extend_from_slice(&random.draw().to_le_bytes());
         value.extend_from_slice(b"metadata");
     }
     value.truncate(bytes);

@@ -43,9 +43,9 @@ mod tests {
             (
                 short(1.5e6).as_str(),
                 short(12_345.0).as_str(),
-                short(3.14).as_str()
+                short(2.25).as_str()
             ),
-            ("1.50M", "12.3k", "3.14")
+            ("1.50M", "12.3k", "2.25")
         );
     }
 }

@@ -25,12 +25,18 @@ pub struct KeyRange {
 impl KeyRange {
     /// Exactly one key.
     pub fn single(key: Bytes) -> Self {
-        Self { start: key, end: RangeEnd::Single }
+        Self {
+            start: key,
+            end: RangeEnd::Single,
+        }
     }
 
     /// Every key there is.
     pub fn all() -> Self {
-        Self { start: Bytes::new(), end: RangeEnd::Unbounded }
+        Self {
+            start: Bytes::new(),
+            end: RangeEnd::Unbounded,
+        }
     }
 
     /// Reads the wire form: an empty `range_end` means the key alone, one zero byte means no end.
@@ -92,7 +98,10 @@ mod tests {
     use super::*;
 
     fn range(key: &'static str, end: &'static str) -> KeyRange {
-        KeyRange::from_wire(Bytes::from_static(key.as_bytes()), Bytes::from_static(end.as_bytes()))
+        KeyRange::from_wire(
+            Bytes::from_static(key.as_bytes()),
+            Bytes::from_static(end.as_bytes()),
+        )
     }
 
     #[test]

@@ -19,6 +19,9 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_bytes_max: 1_572_864, txn_ops_max: 128 }
+        Self {
+            request_bytes_max: 1_572_864,
+            txn_ops_max: 128,
+        }
     }
 }
