@@ -50,9 +50,10 @@ impl Reader<'_> {
     /// revision as one below the last compaction.
     pub(crate) fn check_range(&self, request: &RangeRequest) -> Result<(), RangeError> {
         match request.revision {
+            None | Some(Revision::ZERO) => Ok(()),
             Some(revision) if revision > self.revision => Err(RangeError::FutureRevision),
             Some(revision) if revision < self.state.compacted_or_before() => Err(RangeError::Compacted),
-            _ => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 

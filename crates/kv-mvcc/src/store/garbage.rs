@@ -100,7 +100,8 @@ impl Store {
         let (index, rows) = (&mut self.state.index, &mut self.rows);
         for (key, versions) in plan.keys {
             index.drop_garbage(&key, plan.pass.at, versions, |revision| {
-                rows.mark_dead(revision);
+                let was_live = rows.mark_dead(revision);
+                debug_assert!(was_live, "the index and the rows know the same versions");
             });
         }
     }

@@ -1,6 +1,7 @@
 //! The store against a naive model of it, and the cases of the API sheet.
 
 mod cases;
+mod hashes;
 mod model;
 mod properties;
 mod requests;

@@ -134,6 +134,7 @@ impl Model {
         for op in branch(request, *path.next().unwrap()) {
             match op {
                 Op::Range(range) => match range.revision.map(Revision::get) {
+                    Some(0) => {}
                     Some(revision) if revision > self.revision() => return Err(FUTURE.to_owned()),
                     Some(revision) if revision < self.compacted => return Err(COMPACTED.to_owned()),
                     _ => {}
