@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use kv_types::MemberId;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
@@ -113,26 +113,27 @@ impl RaftNetworkV2<TypeConfig> for Client {
             return stream_append_sequential(self, input, option);
         }
         let (transport, peer) = (Arc::clone(&self.transport), self.peer.clone());
-        let answers = async move {
-            // openraft paces its attempts by when it hands out the request, so nothing is opened before there is one.
+        let open = async move {
+            // openraft paces its attempts by when it hands out a request: without one there is nothing to attempt.
             let mut input = input;
-            let first = input.next().await;
+            let first = input.next().await?;
             let sent = Arc::new(AtomicU64::new(0));
             let counter = Arc::clone(&sent);
-            let requests = futures_util::stream::iter(first).chain(input);
-            let messages = requests.map(move |request| {
+            let messages = stream::iter([first]).chain(input).map(move |request| {
                 counter.fetch_add(1, Ordering::Relaxed);
                 codec::encode_append(&request)
             });
             let answers = transport.stream(&peer, Flow::Append, messages.boxed());
-            let owed = Owed {
+            let received = 0;
+            Some(Owed {
                 answers,
                 sent,
-                received: 0,
-            };
-            owed.into_stream()
+                received,
+            })
         };
-        let answers = futures_util::stream::once(answers).flatten();
+        let answers = stream::once(open)
+            .filter_map(std::future::ready)
+            .flat_map(Owed::into_stream);
         Box::pin(async move { Ok(answers.boxed()) })
     }
 
@@ -193,7 +194,7 @@ struct Owed {
 
 impl Owed {
     fn into_stream(self) -> impl Stream<Item = Result<AppendResult, RpcError>> + Send {
-        futures_util::stream::unfold(Some(self), |owed| async move {
+        stream::unfold(Some(self), |owed| async move {
             let mut owed = owed?;
             match owed.next().await? {
                 // A result that is no success ends the session on both sides.
@@ -230,5 +231,72 @@ fn rpc_error(error: TransportError) -> RpcError {
     match error {
         TransportError::NotSent(_) => RPCError::Unreachable(Unreachable::new(&error)),
         TransportError::Lost(_) => RPCError::Network(NetworkError::new(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// Reaches nobody, and counts the attempts.
+    #[derive(Default)]
+    struct Nobody(AtomicUsize);
+
+    impl Transport for Nobody {
+        fn call(
+            &self,
+            _: &Peer,
+            _: Call,
+            _: Bytes,
+            _: Duration,
+        ) -> BoxFuture<'static, Result<Bytes, TransportError>> {
+            std::future::ready(Err(TransportError::NotSent("refused".into()))).boxed()
+        }
+
+        fn stream(&self, _: &Peer, _: Flow, _: BoxStream<'static, Bytes>) -> Answers {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            stream::iter([Err(TransportError::NotSent("refused".into()))]).boxed()
+        }
+    }
+
+    fn request() -> AppendRequest {
+        AppendRequest {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: None,
+            entries: Vec::new(),
+            leader_commit: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_member_is_not_tried_before_openraft_hands_out_a_request() {
+        let nobody = Arc::new(Nobody::default());
+        let transport = Arc::clone(&nobody);
+        let sending = Arc::new(Sending::default());
+        let mut network = Network { transport, sending };
+        let mut client = network.new_client(2, &PeerUrls::default()).await;
+        let (hand_out, input) = tokio::sync::oneshot::channel();
+        let input = stream::once(input)
+            .filter_map(|request| std::future::ready(request.ok()))
+            .boxed();
+        let option = RPCOption::new(Duration::from_secs(1));
+        let mut answers = client.stream_append(input, option).await.unwrap();
+
+        assert!(answers.next().now_or_never().is_none());
+        assert_eq!(
+            nobody.0.load(Ordering::Relaxed),
+            0,
+            "it would be tried again and again without a pause"
+        );
+
+        assert!(hand_out.send(request()).is_ok());
+        let answer = answers.next().await.unwrap();
+        assert!(matches!(answer, Err(RPCError::Unreachable(_))));
+        assert!(answers.next().await.is_none());
+        assert_eq!(nobody.0.load(Ordering::Relaxed), 1);
     }
 }
