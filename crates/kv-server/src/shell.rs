@@ -82,7 +82,9 @@ impl Shell {
         let error = loop {
             match self.raft.propose(payload.clone()).await {
                 Ok(_) => return,
-                // What has no outcome by now is in no log: it may be proposed again.
+                // What has an outcome by now must not be proposed again, or it would be applied twice; what
+                // has none is in no log. A pack is applied as a whole.
+                Err(ProposeError::Superseded) if !self.replica.waiters.any_waits(&ids) => return,
                 Err(ProposeError::Superseded | ProposeError::NoLeader)
                     if since.elapsed() < self.options.request_timeout() => {}
                 Err(ProposeError::Stopped) => break RequestError::Stopped,

@@ -52,6 +52,12 @@ impl Waiters {
         }
     }
 
+    /// Whether one of these has not been told its outcome, and has not gone away either.
+    pub(crate) fn any_waits(&self, ids: &[RequestId]) -> bool {
+        let by_request = self.by_request.lock();
+        ids.iter().any(|id| by_request.contains_key(id))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_request.lock().len()
     }
@@ -101,7 +107,9 @@ mod tests {
         let waiters = Waiters::default();
         let [first, second] = [RequestId::new(1), RequestId::new(2)];
         let waiting = waiters.register(first);
+        assert!(waiters.any_waits(&[second, first]));
         waiters.complete_all(vec![(second, Outcome::Published), (first, Outcome::Published)]);
+        assert!(!waiters.any_waits(&[second, first]));
         assert!(matches!(waiting.await, Ok(Ok(Outcome::Published))));
 
         let waiting = waiters.register(second);
