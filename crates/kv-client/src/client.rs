@@ -186,7 +186,10 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
-    pub async fn range_stream(&self, request: etcd::RangeRequest) -> Result<etcd::RangeResponse, ClientError> {
+    pub async fn range_stream(
+        &self,
+        request: etcd::RangeRequest,
+    ) -> Result<etcd::RangeResponse, ClientError> {
         self.call(Repeat::Harmless, request, async |channel, request| {
             let mut pieces = etcd::kv_client::KvClient::new(channel)
                 .max_decoding_message_size(self.response_bytes_max)
@@ -202,41 +205,57 @@ impl Client {
         .await
     }
 
-    /// Opens a watch stream on the next endpoint in turn.
+    /// Opens a watch stream on the next endpoint in turn, with a first watcher: a server may keep silent about a
+    /// stream until it is told something.
     ///
     /// # Errors
     /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
-    pub async fn watch(&self) -> Result<Watch, ClientError> {
-        let limit = self.response_bytes_max;
-        self.open_stream(async |channel| Watch::open(channel, limit, false).await)
-            .await
+    pub async fn watch(&self, first: etcd::WatchCreateRequest) -> Result<Watch, ClientError> {
+        self.open_watch(first, false).await
     }
 
-    /// Opens a watch stream that the server ends when the member it runs on has lost its leader.
+    /// As [`Client::watch`]; the server ends the stream when the member it runs on has lost its leader.
     ///
     /// # Errors
     /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
-    pub async fn watch_requiring_leader(&self) -> Result<Watch, ClientError> {
-        let limit = self.response_bytes_max;
-        self.open_stream(async |channel| Watch::open(channel, limit, true).await)
-            .await
-    }
-
-    /// Opens a stream that keeps leases alive, on the next endpoint in turn.
-    ///
-    /// # Errors
-    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
-    pub async fn lease_keep_alive(&self) -> Result<KeepAlive, ClientError> {
-        self.open_stream(KeepAlive::open).await
-    }
-
-    /// Opening a stream carries no request yet, so it may always be tried again.
-    async fn open_stream<S>(
+    pub async fn watch_requiring_leader(
         &self,
-        open: impl AsyncFn(Channel) -> Result<S, Status>,
+        first: etcd::WatchCreateRequest,
+    ) -> Result<Watch, ClientError> {
+        self.open_watch(first, true).await
+    }
+
+    async fn open_watch(
+        &self,
+        first: etcd::WatchCreateRequest,
+        leader_required: bool,
+    ) -> Result<Watch, ClientError> {
+        let limit = self.response_bytes_max;
+        self.open_stream(first, async |channel, first| {
+            Watch::open(channel, first, limit, leader_required).await
+        })
+        .await
+    }
+
+    /// Renews a lease on a new stream, on the next endpoint in turn; the stream can go on renewing it.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn lease_keep_alive(
+        &self,
+        id: i64,
+    ) -> Result<(KeepAlive, etcd::LeaseKeepAliveResponse), ClientError> {
+        self.open_stream(id, KeepAlive::open).await
+    }
+
+    /// Nothing is lost by opening a stream twice, so it may always be tried again.
+    async fn open_stream<Q: Clone, S>(
+        &self,
+        first: Q,
+        open: impl AsyncFn(Channel, Q) -> Result<S, Status>,
     ) -> Result<S, ClientError> {
-        self.call(Repeat::Harmless, (), async |channel, ()| {
-            open(channel).await.map(Response::new)
+        self.call(Repeat::Harmless, first, async |channel, first| {
+            open(channel, first).await.map(Response::new)
         })
         .await
     }

@@ -20,10 +20,15 @@ pub struct Watch {
 impl Watch {
     pub(crate) async fn open(
         channel: Channel,
+        first: etcd::WatchCreateRequest,
         response_bytes_max: usize,
         leader_required: bool,
     ) -> Result<Self, Status> {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let create = etcd::WatchRequest {
+            request_union: Some(etcd::watch_request::RequestUnion::CreateRequest(first)),
+        };
+        send_first(&requests, create)?;
         let mut call = Request::new(ReceiverStream::new(queue));
         if leader_required {
             call.metadata_mut()
@@ -92,13 +97,19 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(crate) async fn open(channel: Channel) -> Result<Self, Status> {
+    pub(crate) async fn open(
+        channel: Channel,
+        id: i64,
+    ) -> Result<(Self, etcd::LeaseKeepAliveResponse), Status> {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let responses = etcd::lease_client::LeaseClient::new(channel)
+        send_first(&requests, etcd::LeaseKeepAliveRequest { id })?;
+        let mut responses = etcd::lease_client::LeaseClient::new(channel)
             .lease_keep_alive(Request::new(ReceiverStream::new(queue)))
             .await?
             .into_inner();
-        Ok(Self { requests, responses })
+        let answer = responses.message().await?;
+        let answer = answer.ok_or_else(|| Status::unavailable("the stream has ended without an answer"))?;
+        Ok((Self { requests, responses }, answer))
     }
 
     /// Renews a lease and waits for the answer; its TTL is 0 if there is no such lease.
@@ -113,4 +124,10 @@ impl KeepAlive {
             .map_err(|_| ClientError::Closed)?;
         self.responses.message().await?.ok_or(ClientError::Closed)
     }
+}
+
+/// Puts the first request into the queue of a stream that is still to be opened.
+fn send_first<Q>(requests: &mpsc::Sender<Q>, request: Q) -> Result<(), Status> {
+    let sent = requests.try_send(request);
+    sent.map_err(|_| Status::internal("the queue of a new stream is closed"))
 }

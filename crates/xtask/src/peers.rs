@@ -31,6 +31,12 @@ const PEERS: &[Peer] = &[
         needs: Tool::Go,
     },
     Peer {
+        name: "kvctl beside etcdctl",
+        script: "kvctl/run.sh",
+        args: &[],
+        needs: Tool::Go,
+    },
+    Peer {
         name: "Python client",
         script: "python/run.sh",
         args: &[],

@@ -129,10 +129,8 @@ async fn keep_alive_once(given: &ArgMatches, settings: &Settings) -> Result<(), 
     settings.style.check::<KeptAlive>()?;
     let id = lease_id(given, ID_MISSING)?;
     let client = settings.patient_client()?;
-    let renewed = async { client.lease_keep_alive().await?.renew(id).await };
-    let response = renewed
-        .await
-        .map_err(|error| Failure::call(code::BAD_CONNECTION, &error))?;
+    let renewed = client.lease_keep_alive(id).await;
+    let (_, response) = renewed.map_err(|error| Failure::call(code::BAD_CONNECTION, &error))?;
     if response.ttl <= 0 {
         let text = "etcdserver: requested lease not found";
         return Err(Failure::new(code::BAD_CONNECTION, text));
@@ -184,13 +182,12 @@ async fn renew(
     stream: &mut Option<KeepAlive>,
     id: i64,
 ) -> Result<etcd::LeaseKeepAliveResponse, ClientError> {
-    if stream.is_none() {
-        *stream = Some(client.lease_keep_alive().await?);
+    if let Some(stream) = stream {
+        return stream.renew(id).await;
     }
-    match stream {
-        Some(stream) => stream.renew(id).await,
-        None => Err(ClientError::Closed),
-    }
+    let (opened, response) = client.lease_keep_alive(id).await?;
+    *stream = Some(opened);
+    Ok(response)
 }
 
 #[cfg(test)]

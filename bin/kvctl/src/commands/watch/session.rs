@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_client::kv_proto::etcdserverpb::WatchResponse;
+use kv_client::kv_proto::etcdserverpb::{WatchCreateRequest, WatchResponse};
 use kv_client::{Client, ClientError, Watch};
 use tokio::time::sleep;
 use tonic::{Code, Status};
@@ -38,6 +38,15 @@ struct Watcher {
     id: i64,
     asked: Asked,
     is_created: bool,
+}
+
+impl Watcher {
+    fn request(&self) -> WatchCreateRequest {
+        WatchCreateRequest {
+            watch_id: self.id,
+            ..self.asked.request.clone()
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,11 +101,7 @@ impl Session {
             let sent = match next {
                 Pending::Progress => stream.request_progress().await,
                 Pending::Create(id) => match self.watchers.iter().find(|watcher| watcher.id == *id) {
-                    Some(watcher) => {
-                        let mut request = watcher.asked.request.clone();
-                        request.watch_id = watcher.id;
-                        stream.create(request).await
-                    }
+                    Some(watcher) => stream.create(watcher.request()).await,
                     None => Ok(()),
                 },
             };
@@ -116,20 +121,23 @@ impl Session {
         }
     }
 
-    /// Opens the stream, and has all watchers made on it.
+    /// Opens the stream with the first watcher, and has the others made on it.
     async fn connect(&mut self) -> Result<(), Failure> {
-        match self.client.watch_requiring_leader().await {
+        let Some(first) = self.watchers.first() else {
+            return Ok(());
+        };
+        match self.client.watch_requiring_leader(first.request()).await {
             Ok(stream) => {
                 self.stream = Some(stream);
                 self.is_outage_told = false;
-                let is_progress = |pending: &Pending| matches!(pending, Pending::Progress);
-                let progress = self.pending.iter().filter(|pending| is_progress(pending)).count();
-                self.pending = self
+                self.pending
+                    .retain(|pending| matches!(pending, Pending::Progress));
+                let others = self
                     .watchers
                     .iter()
-                    .map(|watcher| Pending::Create(watcher.id))
-                    .collect();
-                self.pending.extend((0..progress).map(|_| Pending::Progress));
+                    .skip(1)
+                    .map(|watcher| Pending::Create(watcher.id));
+                self.pending.splice(..0, others);
                 for watcher in &mut self.watchers {
                     watcher.is_created = false;
                 }
