@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kv_types::{LogIndex, MemberId};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) snapshotting: tokio::sync::Mutex<()>,
     pub(crate) receiver: Receiver,
     pub(crate) leadership: watch::Sender<Leadership>,
+    /// Set when the member is told to stop.
+    pub(crate) shutting_down: AtomicBool,
     /// When a message of a leader last came.
     pub(crate) heard: Mutex<Option<Instant>>,
 }
@@ -151,9 +154,20 @@ impl Core {
                 members: types::members(metrics.membership_config.membership()),
                 matched,
                 disk_full: self.log.is_full(),
-                failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+                failure: self.failure(metrics),
             }
         })
+    }
+
+    /// Why Raft has stopped, if it has and was not told to.
+    pub(crate) fn failure(&self, metrics: &Metrics) -> Option<String> {
+        if self.shutting_down.load(Ordering::Relaxed) {
+            return None;
+        }
+        match &metrics.running_state {
+            Err(error) => Some(error.to_string()),
+            Ok(()) => (self.leadership.borrow().role == Role::Stopped).then(|| "raft has panicked".into()),
+        }
     }
 }
 

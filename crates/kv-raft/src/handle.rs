@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use kv_types::{LogIndex, MemberId, Term};
 use kv_wal::Wal;
 use openraft::ChangeMembers;
-use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
+use openraft::errors::{ClientWriteError, InitializeError, RaftError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -89,6 +90,7 @@ impl Raft {
             snapshotting: tokio::sync::Mutex::new(()),
             receiver: Receiver::new(directory),
             leadership: watch::Sender::new(leadership),
+            shutting_down: AtomicBool::new(false),
             heard: Mutex::new(None),
         });
         monitor::spawn(&core);
@@ -183,10 +185,7 @@ impl Raft {
     /// on: its storage has failed.
     pub async fn stopped(&self) -> Option<String> {
         self.core.stopped().await;
-        self.core.metrics(|metrics| match &metrics.running_state {
-            Err(Fatal::Stopped) | Ok(()) => None,
-            Err(error) => Some(error.to_string()),
-        })
+        self.core.metrics(|metrics| self.core.failure(metrics))
     }
 
     /// Makes a snapshot and purges the log before it, less what is kept for followers. Returns when the snapshot is
@@ -241,6 +240,7 @@ impl Raft {
                 Err(_) => tracing::info!("leadership not handed over in time"),
             }
         }
+        core.shutting_down.store(true, Ordering::Relaxed);
         // Its only error is that of a task that ended before.
         let _ = core.openraft.shutdown().await;
         core.leadership.send_modify(|leadership| {

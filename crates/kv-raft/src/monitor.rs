@@ -65,8 +65,17 @@ async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics) {
             }
         }
         if let Ok(Err(_)) = tokio::time::timeout(interval, changes.changed()).await {
-            // The Raft core is gone; what it left behind says why.
-            tokio::time::sleep(interval).await;
+            // The Raft core is gone; what it has left behind may not say so.
+            if let Some(core) = core.upgrade() {
+                core.leadership.send_modify(|known| {
+                    *known = Leadership {
+                        leader: None,
+                        role: Role::Stopped,
+                        ..*known
+                    }
+                });
+            }
+            return;
         }
     }
 }

@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use kv_types::{LogIndex, MemberId};
-use kv_wal::Wal;
+use kv_wal::faulty::Random;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::disk::TestDisk;
 use super::machine::{Machine, MachineDisk};
 use super::network::Net;
 use crate::{AskHandler, ProposeError, Raft, RaftMember, RaftOptions, RaftParts, Role};
@@ -17,16 +17,10 @@ use crate::{AskHandler, ProposeError, Raft, RaftMember, RaftOptions, RaftParts, 
 /// How long anything may take in a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Small, so that a test is fast on a slow disk.
-pub(crate) fn open_wal(directory: &Path) -> Wal {
-    let options = kv_wal::Options {
-        segment_bytes: 1024 * 1024,
-        first_segment_bytes: 64 * 1024,
-        spare_segments: 0,
-        full_disk_retry: Some(Duration::from_millis(100)),
-        ..kv_wal::Options::default()
-    };
-    Wal::open(&directory.join("wal"), options).unwrap().0
+/// Elections that take a fifth of the usual time.
+pub(crate) fn quick(options: &mut RaftOptions) {
+    options.heartbeat_interval = Duration::from_millis(20);
+    options.election_timeout = Duration::from_millis(200);
 }
 
 /// Members of one cluster.
@@ -39,15 +33,15 @@ pub(crate) struct Cluster {
 
 /// What survives a crash of a member.
 struct Site {
-    directory: TempDir,
-    disk: MachineDisk,
+    snapshots: TempDir,
+    disk: TestDisk,
+    machine_disk: MachineDisk,
 }
 
 /// A running member.
 pub(crate) struct Member {
     pub(crate) raft: Raft,
     pub(crate) machine: Machine,
-    wal: Wal,
 }
 
 /// Answers with the question and who answers it.
@@ -86,31 +80,45 @@ impl Cluster {
     /// Starts a member, or starts it again.
     pub(crate) async fn run(&mut self, id: u64) {
         let site = self.sites.entry(id).or_insert_with(|| Site {
-            directory: tempfile::tempdir().unwrap(),
-            disk: MachineDisk::default(),
+            snapshots: tempfile::tempdir().unwrap(),
+            disk: TestDisk::default(),
+            machine_disk: MachineDisk::default(),
         });
-        let machine = Machine::open(site.disk.clone());
-        let wal = open_wal(site.directory.path());
-        let mut options = RaftOptions::new(MemberId::new(id), site.directory.path().join("snap"));
+        let machine = Machine::open(site.machine_disk.clone());
+        let wal = site.disk.open_wal();
+        let mut options = RaftOptions::new(MemberId::new(id), site.snapshots.path().join("snap"));
         (self.tune)(&mut options);
         let parts = RaftParts {
-            wal: wal.clone(),
+            wal,
             machine: Arc::new(machine.clone()),
             transport: self.net.transport(id),
             ask_handler: Arc::new(Echo(id)),
         };
         let raft = Raft::start(options, parts).await.unwrap();
         self.net.join(id, raft.service());
-        self.running.insert(id, Member { raft, machine, wal });
+        self.running.insert(id, Member { raft, machine });
     }
 
     /// Ends a member as SIGKILL would: nothing is said, nothing is finished.
     pub(crate) async fn kill(&mut self, id: u64) {
+        self.end(id, TestDisk::after_crash).await;
+    }
+
+    /// Ends a member as a power failure would.
+    pub(crate) async fn lose_power(&mut self, id: u64, random: &mut Random) {
+        self.end(id, |disk| disk.after_power_loss(random)).await;
+    }
+
+    async fn end(&mut self, id: u64, crash: impl FnOnce(&TestDisk) -> TestDisk) {
+        let site = self.sites.get_mut(&id).unwrap();
+        // What the member still does on the old disk is lost.
+        site.disk = crash(&site.disk);
         self.net.leave(id);
-        let Member { raft, machine, wal } = self.running.remove(&id).unwrap();
-        raft.kill().await;
-        drop((raft, machine));
-        wal.close().unwrap();
+        self.running.remove(&id).unwrap().raft.kill().await;
+    }
+
+    pub(crate) fn disk(&self, id: u64) -> &TestDisk {
+        &self.sites[&id].disk
     }
 
     pub(crate) fn raft(&self, id: u64) -> &Raft {

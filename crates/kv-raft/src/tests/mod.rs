@@ -1,6 +1,8 @@
-//! Members in one process: real logs on disk, a state machine in memory, a network that does what it is told.
+//! Members in one process: logs on disks in memory, a state machine in memory, a network that does what it is told.
 
 mod cluster;
+mod disk;
+mod disks;
 mod elections;
 mod failures;
 mod machine;

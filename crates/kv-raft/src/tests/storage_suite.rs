@@ -1,21 +1,19 @@
 use std::sync::Arc;
 
-use openraft::testing::log::{StoreBuilder, Suite};
-use tempfile::TempDir;
-
+use super::disk::TestDisk;
 use super::machine::Machine;
 use crate::apply::Applier;
 use crate::log::LogStore;
 use crate::types::TypeConfig;
+use openraft::testing::log::{StoreBuilder, Suite};
 
 struct Builder;
 
-impl StoreBuilder<TypeConfig, LogStore, Applier, TempDir> for Builder {
-    async fn build(&self) -> Result<(TempDir, LogStore, Applier), openraft::StorageError<TypeConfig>> {
-        let directory = tempfile::tempdir().unwrap();
-        let log = LogStore::open(super::cluster::open_wal(directory.path())).unwrap();
+impl StoreBuilder<TypeConfig, LogStore, Applier> for Builder {
+    async fn build(&self) -> Result<((), LogStore, Applier), openraft::StorageError<TypeConfig>> {
+        let log = LogStore::open(TestDisk::default().open_wal()).unwrap();
         let machine = Machine::lenient();
-        Ok((directory, log.clone(), Applier::new(Arc::new(machine), log)))
+        Ok(((), log.clone(), Applier::new(Arc::new(machine), log)))
     }
 }
 
