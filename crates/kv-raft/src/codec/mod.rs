@@ -8,3 +8,6 @@ mod record;
 pub(crate) use message::*;
 pub(crate) use primitive::{Malformed, Reader, Write};
 pub(crate) use record::*;
+
+#[cfg(test)]
+mod tests;
