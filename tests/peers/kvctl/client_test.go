@@ -70,28 +70,7 @@ func (c *client) follow(t *testing.T, step step, endpoint string) result {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	command := c.command(ctx, t, step, endpoint)
-	input, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	output, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := harness.Spawn(command); err != nil {
-		t.Fatal(err)
-	}
-	defer command.Wait()
-	defer cancel()
-	go io.WriteString(input, step.input)
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for scanner := bufio.NewScanner(output); scanner.Scan(); {
-			lines <- scanner.Text() + "\n"
-		}
-	}()
+	lines := c.start(ctx, t, step, endpoint)
 	var printed strings.Builder
 	for count := 0; ; count++ {
 		wait := followMax
@@ -105,13 +84,40 @@ func (c *client) follow(t *testing.T, step step, endpoint string) result {
 			}
 			printed.WriteString(line)
 		case <-time.After(wait):
-			go func() {
-				for range lines {
-				}
-			}()
 			return result{printed.String(), "", 0}
 		}
 	}
+}
+
+// start starts a command that ends with the context, and returns its lines as they come.
+func (c *client) start(ctx context.Context, t *testing.T, step step, endpoint string) <-chan string {
+	t.Helper()
+	command := c.command(ctx, t, step, endpoint)
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := harness.Spawn(command); err != nil {
+		t.Fatal(err)
+	}
+	go io.WriteString(input, step.input)
+	lines := make(chan string)
+	go func() {
+		defer command.Wait()
+		defer close(lines)
+		for scanner := bufio.NewScanner(output); scanner.Scan(); {
+			select {
+			case lines <- scanner.Text() + "\n":
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
 }
 
 // withoutLog leaves out what etcdctl's log says beside its output, and kvctl's one line in its place.

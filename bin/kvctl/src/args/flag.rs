@@ -15,6 +15,7 @@ pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
         .long(name)
         .help(help)
         .action(ArgAction::Set)
+        .value_name("BOOL")
         .num_args(0..=1)
         .require_equals(true)
         .value_parser(ValueParser::new(boolean))
@@ -57,10 +58,10 @@ fn with_value(
         .hide_default_value(true)
 }
 
-/// Any number of words; how many make sense is for the command to say.
-pub(crate) fn words(id: &'static str, shown: &'static str) -> Arg {
-    Arg::new(id)
-        .value_name(shown)
+/// Any number of words, which the command's usage line explains; how many make sense is for the command to say.
+pub(crate) fn words() -> Arg {
+    Arg::new("words")
+        .hide(true)
         .action(ArgAction::Append)
         .num_args(0..)
         .value_parser(OsStringValueParser::new().map(|word| Bytes::from(word.into_vec())))
@@ -88,7 +89,7 @@ pub(crate) trait Given {
     /// A number.
     fn integer_of(&self, name: &str) -> i64;
     /// The words.
-    fn words_of(&self, id: &str) -> Vec<Bytes>;
+    fn words_of(&self) -> Vec<Bytes>;
 }
 
 impl Given for ArgMatches {
@@ -106,8 +107,8 @@ impl Given for ArgMatches {
         self.get_one(name).copied().unwrap_or(0)
     }
 
-    fn words_of(&self, id: &str) -> Vec<Bytes> {
-        self.get_many::<Bytes>(id)
+    fn words_of(&self) -> Vec<Bytes> {
+        self.get_many::<Bytes>("words")
             .into_iter()
             .flatten()
             .cloned()

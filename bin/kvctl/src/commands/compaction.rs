@@ -9,16 +9,13 @@ use crate::text::number::decimal;
 
 pub(crate) fn command() -> Command {
     Command::new("compaction")
-        .about("Compacts the event history in etcd")
-        .override_usage("kvctl compaction [options] <revision>")
-        .args([
-            words("words", "REVISION"),
-            switch("physical", "Wait until what is freed is removed"),
-        ])
+        .about("Forgets history")
+        .override_usage("kvctl compaction [OPTIONS] REVISION")
+        .args([words(), switch("physical", "Wait until the space is free")])
 }
 
 fn request(given: &ArgMatches) -> Result<CompactionRequest, Failure> {
-    let words = given.words_of("words");
+    let words = given.words_of();
     let [revision] = &words[..] else {
         return Err(Failure::new(
             code::BAD_ARGS,

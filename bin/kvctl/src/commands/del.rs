@@ -15,23 +15,20 @@ const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 
 pub(crate) fn command() -> Command {
     Command::new("del")
-        .about("Removes the specified key or range of keys [key, range_end)")
-        .override_usage("kvctl del [options] <key> [range_end]")
+        .about("Deletes keys")
+        .override_usage("kvctl del [OPTIONS] KEY [RANGE_END]")
         .args([
-            words("words", "KEY [RANGE_END]"),
-            switch("from-key", "Delete the keys from the given one on"),
-            switch("prefix", "Delete the keys that begin with the given one"),
+            words(),
+            switch("from-key", "All keys from this one on"),
+            switch("prefix", "All keys that begin with this one"),
             switch("prev-kv", "Print what was deleted"),
-            switch(
-                "range",
-                "The second argument is the end of a range, without doubt",
-            ),
+            switch("range", "A range is meant: do not wait before deleting it"),
         ])
 }
 
 /// The request that del stands for, also in a transaction.
 pub(crate) fn request(given: &ArgMatches) -> Result<DeleteRangeRequest, Failure> {
-    let words = given.words_of("words");
+    let words = given.words_of();
     if words.is_empty() || words.len() > 2 {
         let text = "del command needs one argument as key and an optional argument as range_end";
         return Err(Failure::new(code::BAD_ARGS, text));
@@ -46,7 +43,7 @@ pub(crate) fn request(given: &ArgMatches) -> Result<DeleteRangeRequest, Failure>
 
 /// What to say, before some time to think twice, of a range that might be a mistake.
 fn doubt(given: &ArgMatches) -> Option<String> {
-    match &given.words_of("words")[..] {
+    match &given.words_of()[..] {
         [from, to] if !given.on("range") => Some(format!(
             "Warning: Keys between {} and {} will be deleted. Please interrupt the command within next 2 seconds to \
              cancel. You can provide `--range` flag to avoid the delay.",

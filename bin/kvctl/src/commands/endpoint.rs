@@ -15,23 +15,22 @@ use crate::print::{Answer, Hash, Hashes, Health, Healths, Status, Statuses};
 const HEALTH_KEY: &[u8] = b"health";
 
 pub(crate) fn command() -> Command {
-    let none = || words("words", "NONE").hide(true);
     Command::new("endpoint")
-        .about("Endpoint related commands")
+        .about("State of the members behind the endpoints")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(switch("cluster", "Use all endpoints from the cluster member list").global(true))
+        .arg(switch("cluster", "Ask all members of the cluster").global(true))
         .subcommands([
             Command::new("health")
-                .about("Checks the healthiness of endpoints specified in `--endpoints` flag")
-                .arg(none()),
+                .about("Whether each can read, and has no alarm")
+                .arg(words()),
             Command::new("status")
-                .about("Prints out the status of endpoints specified in `--endpoints` flag")
-                .arg(none()),
+                .about("How each stands: version, sizes, leader, Raft's term and indexes")
+                .arg(words()),
             Command::new("hashkv")
-                .about("Prints the KV history hash for each endpoint in --endpoints")
+                .about("The hash of the history each has")
                 .args([
-                    none(),
+                    words(),
                     integer("rev", "Newest revision to hash (0: the current one)"),
                 ]),
         ])

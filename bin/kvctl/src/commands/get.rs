@@ -11,31 +11,34 @@ use crate::text::quote::quote;
 
 pub(crate) fn command() -> Command {
     Command::new("get")
-        .about("Gets the key or a range of keys")
-        .override_usage("kvctl get [options] <key> [range_end]")
+        .about("Reads keys")
+        .override_usage("kvctl get [OPTIONS] KEY [RANGE_END]")
         .args([
-            words("words", "KEY [RANGE_END]"),
+            words(),
             text("consistency", "l: linearizable, s: serializable").default_value("l"),
-            switch("count-only", "Get only the count"),
-            switch("from-key", "Get the keys from the given one on"),
-            switch("keys-only", "Get only the keys"),
-            integer("limit", "Most results"),
+            switch(
+                "count-only",
+                "Count the keys, and print no others than their number (needs -w fields)",
+            ),
+            switch("from-key", "All keys from this one on"),
+            switch("keys-only", "Leave out the values"),
+            integer("limit", "How many keys at most (0: all)"),
             integer("max-create-rev", "Largest create revision"),
             integer("max-mod-rev", "Largest modification revision"),
             integer("min-create-rev", "Smallest create revision"),
             integer("min-mod-rev", "Smallest modification revision"),
             text("order", "ASCEND or DESCEND"),
-            switch("prefix", "Get the keys that begin with the given one"),
-            switch("print-value-only", "Print values alone, in the simple format"),
-            integer("rev", "The revision to read at"),
+            switch("prefix", "All keys that begin with this one"),
+            switch("print-value-only", "Leave out the keys (needs -w simple)"),
+            integer("rev", "The revision to read at (0: the newest)"),
             text("sort-by", "CREATE, KEY, MODIFY, VALUE or VERSION"),
-            switch("stream", "Get the answer in pieces"),
+            switch("stream", "Have the server send the answer in pieces"),
         ])
 }
 
 /// The request that get stands for, also in a transaction.
 pub(crate) fn request(given: &ArgMatches) -> Result<RangeRequest, Failure> {
-    let words = given.words_of("words");
+    let words = given.words_of();
     if words.is_empty() {
         let text = "get command needs one argument as key and an optional argument as range_end";
         return Err(Failure::new(code::BAD_ARGS, text));

@@ -18,26 +18,27 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) fn command() -> Command {
     Command::new("lease")
-        .about("Lease related commands")
+        .about("Leases")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([
             Command::new("grant")
-                .about("Creates leases")
-                .arg(words("words", "TTL")),
+                .about("Creates a lease")
+                .override_usage("kvctl lease grant [OPTIONS] TTL_SECONDS")
+                .arg(words()),
             Command::new("revoke")
-                .about("Revokes leases")
-                .arg(words("words", "LEASE_ID")),
-            Command::new("timetolive").about("Get lease information").args([
-                words("words", "LEASE_ID"),
-                switch("keys", "Get keys attached to this lease"),
-            ]),
-            Command::new("list")
-                .about("List all active leases")
-                .arg(words("words", "NONE").hide(true)),
+                .about("Ends a lease and deletes its keys")
+                .override_usage("kvctl lease revoke [OPTIONS] ID")
+                .arg(words()),
+            Command::new("timetolive")
+                .about("Tells what is left of a lease")
+                .override_usage("kvctl lease timetolive [OPTIONS] ID")
+                .args([words(), switch("keys", "List the keys that are attached to it")]),
+            Command::new("list").about("Lists the leases").arg(words()),
             Command::new("keep-alive")
-                .about("Keeps leases alive (renew)")
-                .args([words("words", "LEASE_ID"), switch("once", "Renew the lease once")]),
+                .about("Renews a lease again and again")
+                .override_usage("kvctl lease keep-alive [OPTIONS] ID")
+                .args([words(), switch("once", "Renew it once")]),
         ])
 }
 
@@ -55,7 +56,7 @@ pub(crate) async fn run(given: &ArgMatches, settings: &Settings) -> Result<(), F
 
 /// The one argument, as text.
 fn argument(given: &ArgMatches, missing: &str) -> Result<String, Failure> {
-    match &given.words_of("words")[..] {
+    match &given.words_of()[..] {
         [word] => Ok(String::from_utf8_lossy(word).into_owned()),
         _ => Err(Failure::new(code::BAD_ARGS, missing)),
     }

@@ -9,14 +9,16 @@ use crate::print::Members;
 
 pub(crate) fn command() -> Command {
     Command::new("member")
-        .about("Membership related commands")
+        .about("Members of the cluster")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("list")
-                .about("Lists all members in the cluster: ID, status, name, peer addresses, client addresses, is learner")
+                .about(
+                    "Lists the members: ID, whether started, name, peer URLs, client URLs, whether a learner",
+                )
                 .args([
-                    words("words", "NONE").hide(true),
+                    words(),
                     text("consistency", "l: linearizable, s: serializable").default_value("l"),
                 ]),
         )

@@ -14,24 +14,24 @@ const WORDS_NEEDED: &str = "put command needs 1 argument and input from stdin or
 
 pub(crate) fn command() -> Command {
     Command::new("put")
-        .about("Puts the given key into the store")
-        .override_usage("kvctl put [options] <key> <value> (<value> can also be given from stdin)")
+        .about("Gives a key a value")
+        .override_usage("kvctl put [OPTIONS] KEY [VALUE]")
         .after_help(
-            "A value that begins with '-' is taken for a flag unless '--' stands before it:\n\n  \
-             kvctl put <key> -- <value>\n  kvctl put -- <key> <value>",
+            "Without VALUE, all of standard input is the value.\n\
+             What begins with '-' needs '--' before it: kvctl put KEY -- -5",
         )
         .args([
-            words("words", "KEY [VALUE]"),
+            words(),
             switch("ignore-lease", "Keep the lease the key has"),
             switch("ignore-value", "Keep the value the key has"),
-            text("lease", "ID of the lease (in hexadecimal) to attach to the key").default_value("0"),
+            text("lease", "The lease to attach the key to (an ID in hexadecimal)").default_value("0"),
             switch("prev-kv", "Print what was there before"),
         ])
 }
 
 /// The request that put stands for, also in a transaction; `input` is read if the value is not among the words.
 pub(crate) fn request(given: &ArgMatches, input: &mut dyn Read) -> Result<PutRequest, Failure> {
-    let mut words = given.words_of("words").into_iter();
+    let mut words = given.words_of().into_iter();
     let Some(key) = words.next() else {
         return Err(Failure::new(code::BAD_ARGS, WORDS_NEEDED));
     };

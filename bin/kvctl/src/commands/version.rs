@@ -8,8 +8,8 @@ const API_VERSION: &str = "3.7";
 
 pub(crate) fn command() -> Command {
     Command::new("version")
-        .about("Prints the version of kvctl")
-        .arg(crate::args::flag::words("words", "NONE").hide(true))
+        .about("Says which version this is")
+        .arg(crate::args::flag::words())
 }
 
 pub(crate) fn run() -> Result<(), Failure> {

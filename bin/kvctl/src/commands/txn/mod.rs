@@ -16,23 +16,22 @@ use crate::print::Done;
 
 pub(crate) fn command() -> Command {
     Command::new("txn")
-        .about("Txn processes all the requests in one transaction")
-        .override_usage("kvctl txn [options]")
+        .about("Runs a transaction that is read from standard input")
+        .override_usage("kvctl txn [OPTIONS]")
         .after_help(
-            "Standard input has three parts, each of which ends with an empty line:\n\n  \
-             mod(\"key1\") > \"0\"\n\n  put key1 \"overwrote-key1\"\n\n  put key1 \"created-key1\"\n  \
-             put key2 \"some extra key\"\n\n\
-             Comparisons are of version (ver), create (c), mod (m), value (val) or lease of a key; \
-             with =, !=, < or >; to a value in quotes.",
+            "The input is comparisons, then what to do if all hold, then what to do if not; an empty line ends each \
+             of the three:\n\n  version(\"lock\") = \"0\"\n\n  put lock \"mine\"\n  get queue --prefix\n\n  \
+             get lock\n\n\
+             What is compared is version (ver), create (c), mod (m), value (val) or lease, with =, !=, < or >.",
         )
         .args([
-            words("words", "NONE").hide(true),
+            words(),
             switch("interactive", "Say what to enter").short('i'),
         ])
 }
 
 pub(crate) async fn run(given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
-    if !given.words_of("words").is_empty() {
+    if !given.words_of().is_empty() {
         let text = "txn command does not accept argument";
         return Err(Failure::new(code::BAD_ARGS, text));
     }

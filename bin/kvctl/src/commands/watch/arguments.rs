@@ -55,7 +55,7 @@ pub(crate) fn asked(given: &ArgMatches, defaults: &Defaults, is_separated: bool)
             "bad number of arguments (found separator --, but no commands)",
         ));
     }
-    let mut words = given.words_of("words");
+    let mut words = given.words_of();
     match (words.is_empty(), defaults.is_empty()) {
         (true, true) => return Err(bad("bad number of arguments")),
         (false, false) => return Err(bad("bad number of arguments (found conflicting environment key)")),

@@ -23,19 +23,23 @@ use session::Session;
 
 pub(crate) fn command() -> Command {
     Command::new("watch")
-        .about("Watches events stream on keys or prefixes")
-        .override_usage("kvctl watch [options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]")
+        .about("Shows changes of keys as they happen")
+        .override_usage("kvctl watch [OPTIONS] [KEY] [RANGE_END] [-- COMMAND...]")
+        .after_help(
+            "Without KEY, ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END say what to watch.\n\
+             COMMAND runs for each change, which it finds in its environment as ETCD_WATCH_EVENT_TYPE, \
+             ETCD_WATCH_KEY, ETCD_WATCH_VALUE and ETCD_WATCH_REVISION.",
+        )
         .args([
-            words("words", "KEY [RANGE_END]"),
+            words(),
             Arg::new("command")
-                .value_name("COMMAND")
-                .help("Run for each event, which is in its environment as ETCD_WATCH_*")
+                .hide(true)
                 .last(true)
                 .action(ArgAction::Append)
                 .num_args(0..)
                 .value_parser(value_parser!(OsString)),
             switch("interactive", "Read what to watch from standard input").short('i'),
-            switch("prefix", "Watch the keys that begin with the given one"),
+            switch("prefix", "All keys that begin with this one"),
             switch("prev-kv", "Show what was there before"),
             switch("progress-notify", "Show now and then how far the watch has come"),
             integer("rev", "The first revision to show"),

@@ -162,10 +162,7 @@ impl Session {
             return Ok(());
         }
         if !self.is_outage_told {
-            eprintln!(
-                "Warning: watching is interrupted ({}), trying again",
-                describe(error)
-            );
+            eprintln!("Warning: cannot watch ({}), trying again", describe(error));
             self.is_outage_told = true;
         }
         sleep(PAUSE).await;
