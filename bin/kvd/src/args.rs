@@ -14,7 +14,7 @@ struct Flags {
     /// Human-readable name of this member
     #[arg(long, default_value_t = Options::default().name)]
     name: String,
-    /// Directory of all durable state [default: <name>.etcd]
+    /// Directory of all durable state [default: NAME.etcd]
     #[arg(long)]
     data_dir: Option<String>,
     /// URLs to serve clients on, comma-separated [default: http://localhost:2379]
