@@ -113,6 +113,33 @@ impl<K: TreeKey + ?Sized, V: Clone + Weight> CowTree<K, V> {
         }
     }
 
+    /// The values of many keys, each as [`Self::get`] gives it.
+    ///
+    /// Goes down level by level with all of them, so that waiting for the memory of one overlaps with that for
+    /// others.
+    pub(crate) fn get_many(&self, keys: &[K]) -> Vec<Option<&V>>
+    where
+        K: Sized,
+    {
+        let mut nodes: Vec<&Node<K, V>> = vec![&self.root; keys.len()];
+        // All leaves are equally deep.
+        while let Some(Node::Inner(_)) = nodes.first() {
+            for (node, key) in nodes.iter_mut().zip(keys) {
+                if let Node::Inner(inner) = *node {
+                    *node = &inner.children[inner.child_of(key)].node;
+                }
+            }
+        }
+        nodes
+            .into_iter()
+            .zip(keys)
+            .map(|(node, key)| match node {
+                Node::Inner(_) => None,
+                Node::Leaf(leaf) => leaf.keys.find(key).ok().map(|at| &leaf.values[at]),
+            })
+            .collect()
+    }
+
     /// The entry with the smallest key.
     pub(crate) fn first(&self) -> Option<(&K, &V)> {
         self.iter().next()

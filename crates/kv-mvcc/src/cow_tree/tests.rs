@@ -187,6 +187,12 @@ fn insert<K: TestKey + ?Sized>(tree: &mut Tree<K>, model: &mut Model<K>, number:
     );
 }
 
+fn check_lookups(tree: &Tree<RowRevision>, numbers: &[u16]) {
+    let keys: Vec<RowRevision> = numbers.iter().map(|number| RowRevision::key(*number)).collect();
+    let each: Vec<_> = keys.iter().map(|key| tree.get(key)).collect();
+    assert_eq!(tree.get_many(&keys), each);
+}
+
 fn run<K: TestKey + ?Sized>(tree: &mut Tree<K>, model: &mut Model<K>, step: &Step) {
     match *step {
         Step::Insert(number, value) => insert(tree, model, number, value),
@@ -213,7 +219,12 @@ fn run<K: TestKey + ?Sized>(tree: &mut Tree<K>, model: &mut Model<K>, step: &Ste
     }
 }
 
-fn check_steps<K: TestKey + ?Sized>(steps: &[Step], intervals: &[(Bound<u16>, Bound<u16>)], lookups: &[u16]) {
+/// Runs the steps and returns the tree they lead to.
+fn check_steps<K: TestKey + ?Sized>(
+    steps: &[Step],
+    intervals: &[(Bound<u16>, Bound<u16>)],
+    lookups: &[u16],
+) -> Tree<K> {
     let (mut tree, mut model) = (Tree::<K>::default(), Model::<K>::new());
     let mut snapshots = Vec::new();
     for step in steps {
@@ -223,7 +234,7 @@ fn check_steps<K: TestKey + ?Sized>(steps: &[Step], intervals: &[(Bound<u16>, Bo
         run(&mut tree, &mut model, step);
         check_node(&tree.root, tree.sums, None, None);
     }
-    snapshots.push((tree, model));
+    snapshots.push((tree.clone(), model));
     for (tree, model) in &snapshots {
         check(tree, model);
         intervals
@@ -233,6 +244,7 @@ fn check_steps<K: TestKey + ?Sized>(steps: &[Step], intervals: &[(Bound<u16>, Bo
             .iter()
             .for_each(|number| check_lookup(tree, model, *number));
     }
+    tree
 }
 
 proptest! {
@@ -244,7 +256,8 @@ proptest! {
         intervals in prop::collection::vec((bound(), bound()), 8),
         lookups in prop::collection::vec(key(), 8),
     ) {
-        check_steps::<RowRevision>(&steps, &intervals, &lookups);
+        let tree = check_steps::<RowRevision>(&steps, &intervals, &lookups);
+        check_lookups(&tree, &lookups);
         check_steps::<[u8]>(&steps, &intervals, &lookups);
     }
 

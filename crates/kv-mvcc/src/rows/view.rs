@@ -104,12 +104,27 @@ impl RowsView {
     pub(crate) fn values(&self, revisions: &[RowRevision]) -> Result<Vec<Option<Bytes>>, ReadError> {
         let mut values = Vec::with_capacity(revisions.len());
         while let Some(revision) = revisions.get(values.len()) {
+            let rest = &revisions[values.len()..];
             match self.find_block(*revision) {
-                Some(info) => self.values_of_block(info, &revisions[values.len()..], &mut values)?,
-                None => values.push(self.in_memory(*revision).map(|row| row.value.clone())),
+                Some(info) => self.values_of_block(info, rest, &mut values)?,
+                None => self.values_in_memory(rest, &mut values),
             }
         }
         Ok(values)
+    }
+
+    /// Adds the values of all rows at the head of `revisions` that lie in no block: of one at least.
+    fn values_in_memory(&self, revisions: &[RowRevision], values: &mut Vec<Option<Bytes>>) {
+        let others = revisions[1..]
+            .iter()
+            .take_while(|revision| self.find_block(**revision).is_none())
+            .count();
+        let revisions = &revisions[..=others];
+        let recent = self.recent.get_many(revisions).into_iter().zip(revisions);
+        values.extend(recent.map(|(row, revision)| {
+            let row = row.or_else(|| self.sealed.get(revision))?;
+            Some(row.value.clone())
+        }));
     }
 
     /// Adds the values of all rows at the head of `revisions` that lie within the block: of one at least.
