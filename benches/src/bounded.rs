@@ -20,7 +20,7 @@ pub(crate) struct Options {
     live_megabytes: u64,
     /// Measure etcd instead
     #[arg(long)]
-    etcd: bool,
+    measure_etcd: bool,
 }
 
 const VALUE_BYTES: usize = 2048;
@@ -28,7 +28,11 @@ const WRITERS: usize = 64;
 
 /// Overwrites live data many times while history is compacted, and prints what memory and disk came to.
 pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
-    let kind = if options.etcd { Kind::Etcd } else { Kind::Kvd };
+    let kind = if options.measure_etcd {
+        Kind::Etcd
+    } else {
+        Kind::Kvd
+    };
     let servers = Servers::start(places, kind, 1, &[]).await?;
     let channels = channels(&servers).await?;
     let keys = options.live_megabytes * 1_000_000 / VALUE_BYTES as u64;

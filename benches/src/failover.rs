@@ -17,12 +17,16 @@ pub(crate) struct Options {
     runs: usize,
     /// Measure etcd instead
     #[arg(long)]
-    etcd: bool,
+    measure_etcd: bool,
 }
 
 /// Kills the leader with SIGKILL, and takes the time until a put through another member is acknowledged.
 pub(crate) async fn run(places: &Places, options: &Options) -> Result<()> {
-    let kind = if options.etcd { Kind::Etcd } else { Kind::Kvd };
+    let kind = if options.measure_etcd {
+        Kind::Etcd
+    } else {
+        Kind::Kvd
+    };
     let mut servers = Servers::start(places, kind, 3, &[]).await?;
     let mut millis = Vec::new();
     for run in 0..options.runs {

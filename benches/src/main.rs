@@ -66,3 +66,22 @@ fn main() -> Result<()> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+        for line in [
+            &["bench", "failover", "--runs", "3"][..],
+            &["bench", "bounded", "--measure-etcd"],
+            &["bench"],
+        ] {
+            Args::try_parse_from(line).unwrap();
+        }
+    }
+}
