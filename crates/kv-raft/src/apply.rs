@@ -155,6 +155,11 @@ impl Applier {
         Ok((applied.log_id.as_ref().map(types::from_log_id), membership))
     }
 
+    async fn make_snapshot(&self) -> io::Result<Arc<dyn SnapshotSource>> {
+        let machine = Arc::clone(&self.machine);
+        blocking(move || machine.snapshot()).await
+    }
+
     /// Applies what is in the batch and tells who waits.
     fn apply_batch(&self, batch: &mut Batch) {
         let Some(last) = batch
@@ -269,9 +274,13 @@ impl RaftStateMachine<TypeConfig> for Applier {
                 .purged()
                 .is_none_or(|purged| purged.index() <= source.meta().log_id.index.get())
         };
-        let source = match self.sending.source().filter(reaches_the_log) {
+        let known = self.sending.source().filter(reaches_the_log);
+        let known = known.or_else(|| self.machine.current_snapshot().filter(reaches_the_log));
+        let source = match known {
             Some(source) => Some(source),
-            None => self.machine.current_snapshot(),
+            // Whoever asks needs one; openraft would stop for good without.
+            None if self.log.purged().is_some() => Some(self.make_snapshot().await?),
+            None => None,
         };
         source.map(snapshot).transpose()
     }
@@ -284,10 +293,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Applier {
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let source = match self.made.take() {
             Some(source) => source,
-            None => {
-                let machine = Arc::clone(&self.machine);
-                blocking(move || machine.snapshot()).await?
-            }
+            None => self.make_snapshot().await?,
         };
         snapshot(source)
     }
