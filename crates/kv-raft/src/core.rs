@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use kv_types::{LogIndex, MemberId};
 use openraft::async_runtime::WatchReceiver;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::apply::{Applier, Era, Made, Progress, Sending};
+use crate::heard::Heard;
 use crate::log::LogStore;
 use crate::snapshot::Receiver;
 use crate::transport::{Peer, Transport};
@@ -38,8 +38,7 @@ pub(crate) struct Core {
     pub(crate) leadership: watch::Sender<Leadership>,
     /// Set when the member is told to stop.
     pub(crate) shutting_down: AtomicBool,
-    /// When a message of a leader last came.
-    pub(crate) heard: Mutex<Option<Instant>>,
+    pub(crate) heard: Arc<Heard>,
 }
 
 /// The Raft core has ended.
@@ -78,11 +77,6 @@ impl Core {
                 urls,
             })
         })
-    }
-
-    /// Notes that a leader is alive.
-    pub(crate) fn hear(&self) {
-        *self.heard.lock() = Some(Instant::now());
     }
 
     /// Waits until so much is applied.

@@ -7,11 +7,11 @@ use kv_types::{LogIndex, MemberId, Term};
 use kv_wal::Wal;
 use openraft::ChangeMembers;
 use openraft::errors::{ClientWriteError, InitializeError, RaftError};
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::apply::Applier;
 use crate::core::{Core, Openraft, Stopped, until};
+use crate::heard::Heard;
 use crate::log::LogStore;
 use crate::monitor;
 use crate::network::Network;
@@ -77,6 +77,7 @@ impl Raft {
             term: Term::default(),
             role: Role::Learner,
         };
+        let heard = Arc::new(Heard::new(options.election_timeout));
         let core = Arc::new(Core {
             options,
             openraft,
@@ -91,7 +92,7 @@ impl Raft {
             receiver: Receiver::new(directory),
             leadership: watch::Sender::new(leadership),
             shutting_down: AtomicBool::new(false),
-            heard: Mutex::new(None),
+            heard,
         });
         monitor::spawn(&core);
         Ok(Self { core })
@@ -229,8 +230,9 @@ impl Raft {
         }
     }
 
-    /// Stops taking part. A leader hands its office over first, if anyone can take it within the election timeout.
-    pub async fn shutdown(&self) {
+    /// Hands the leadership over before a shutdown, if this member has it and another takes it within the election
+    /// timeout; returns when that is settled. The messages of the others must be served meanwhile.
+    pub async fn resign(&self) {
         let core = &self.core;
         if let Some(successor) = monitor::successor(core) {
             let handover = self.transfer_leader(successor);
@@ -240,6 +242,12 @@ impl Raft {
                 Err(_) => tracing::info!("leadership not handed over in time"),
             }
         }
+    }
+
+    /// Stops taking part, after [`Raft::resign`].
+    pub async fn shutdown(&self) {
+        self.resign().await;
+        let core = &self.core;
         core.shutting_down.store(true, Ordering::Relaxed);
         // Its only error is that of a task that ended before.
         let _ = core.openraft.shutdown().await;

@@ -11,6 +11,7 @@ mod codec;
 mod core;
 mod error;
 mod handle;
+mod heard;
 mod log;
 mod monitor;
 mod network;

@@ -12,6 +12,7 @@ use openraft_rt_tokio::TokioWatchReceiver;
 use tokio::time::Instant;
 
 use crate::core::{Core, Metrics};
+use crate::heard::Heard;
 use crate::types::TypeConfig;
 use crate::{Leadership, Role, SnapshotError};
 
@@ -32,11 +33,12 @@ pub(crate) fn spawn(core: &Arc<Core>) {
     tokio::spawn(watch_leadership(
         Arc::downgrade(core),
         core.openraft.server_metrics(),
+        Arc::clone(&core.heard),
     ));
     tokio::spawn(do_chores(Arc::downgrade(core)));
 }
 
-async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics) {
+async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics, heard: Arc<Heard>) {
     let interval = core
         .upgrade()
         .map_or(CHORES_INTERVAL, |core| core.options.heartbeat_interval);
@@ -64,7 +66,12 @@ async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics) {
                 return;
             }
         }
-        if let Ok(Err(_)) = tokio::time::timeout(interval, changes.changed()).await {
+        let gone = tokio::select! {
+            changed = changes.changed() => changed.is_err(),
+            () = heard.again() => false,
+            () = tokio::time::sleep(interval) => false,
+        };
+        if gone {
             // The Raft core is gone; what it has left behind may not say so.
             if let Some(core) = core.upgrade() {
                 core.leadership.send_modify(|known| {
@@ -99,21 +106,16 @@ fn leadership(core: &Core, metrics: &Metrics, led_since: &mut Option<(u64, Insta
         *led_since = None;
     }
     let leader = metrics.current_leader.filter(|leader| {
-        let heard = if *leader == me {
+        let alive = if *leader == me {
             let alone = metrics.membership_config.voter_ids().eq([me]);
             let acked = metrics.last_quorum_acked.map(|acked| now - acked.elapsed());
-            if alone {
-                Some(now)
-            } else {
-                acked.max(led_since.map(|(_, since)| since))
-            }
+            let acked = acked.max(led_since.map(|(_, since)| since));
+            let recent = |acked| now.saturating_duration_since(acked) <= core.options.election_timeout;
+            alone || acked.is_some_and(recent)
         } else {
-            *core.heard.lock()
+            core.heard.recently()
         };
-        metrics.current_term > 0
-            && role != Role::Stopped
-            && heard
-                .is_some_and(|heard| now.saturating_duration_since(heard) <= core.options.election_timeout)
+        metrics.current_term > 0 && role != Role::Stopped && alive
     });
     Leadership {
         leader: leader.map(MemberId::new),

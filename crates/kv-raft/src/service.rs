@@ -118,7 +118,7 @@ impl RaftService {
     /// Notes that the leader was heard of, unless its message was out of date.
     fn heard(&self, result: AppendResult) -> AppendResult {
         if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
-            self.core.hear();
+            self.core.heard.note();
         }
         result
     }
