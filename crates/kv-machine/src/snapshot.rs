@@ -41,6 +41,19 @@ impl Snapshot {
         }
     }
 
+    /// The state of a machine that has applied nothing since it was opened, so that the backend holds all of it.
+    pub fn of_opened(machine: &Machine) -> Self {
+        let Header { encoded, membership } = Header::of(machine);
+        let view = machine.view();
+        Self {
+            applied: machine.applied,
+            membership,
+            header: encoded,
+            starts: view.chunk_starts().into(),
+            view,
+        }
+    }
+
     /// The last entry in it.
     pub fn applied(&self) -> Option<LogId> {
         self.applied

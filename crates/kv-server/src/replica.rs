@@ -63,16 +63,17 @@ impl Replica {
         let disk_bytes = backend.size_on_disk()?;
         let machine = Machine::open(backend, store_options)?;
         let view = machine.view();
-        let applied = machine
-            .applied()
-            .map_or(LogIndex::default(), |log_id| log_id.index);
+        let log_id = machine.applied();
+        let applied = log_id.map_or(LogIndex::default(), |log_id| log_id.index);
+        // A member whose log is purged needs one before maintenance runs.
+        let snapshot = snapshot_of_opened(&machine);
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
             machine: Mutex::new(machine),
             applied: watch::Sender::new(applied),
             home,
             store_options,
-            snapshot: Mutex::new(None),
+            snapshot: Mutex::new(snapshot),
             maintaining: Mutex::new(()),
             disk_full: AtomicBool::new(false),
             disk_bytes: AtomicU64::new(disk_bytes),
@@ -212,14 +213,20 @@ impl Replica {
         let applied = installed
             .applied()
             .map_or(LogIndex::default(), |log_id| log_id.index);
+        *self.snapshot.lock() = snapshot_of_opened(&installed);
         *machine = installed;
         let view = machine.view();
         self.view.store(Arc::new(view.clone()));
         self.watches.replaced(view);
-        *self.snapshot.lock() = None;
         self.applied.send_replace(applied);
         Ok(())
     }
+}
+
+/// The state in the backend of a machine that was just opened or installed.
+fn snapshot_of_opened(machine: &Machine) -> Option<Arc<PinnedSnapshot>> {
+    let log_id = machine.applied()?;
+    Some(Arc::new(PinnedSnapshot::new(Snapshot::of_opened(machine), log_id)))
 }
 
 /// A replica that cannot know the outcome of a committed entry must not answer anything any more.
@@ -261,7 +268,10 @@ impl kv_raft::StateMachine for Replica {
             .blocking_recv()
             .map_err(|_| SnapshotError::new("the member is shutting down"))?
             .map_err(SnapshotError::new)?;
-        let pinned = Arc::new(PinnedSnapshot::new(snapshot)?);
+        let log_id = snapshot
+            .applied()
+            .ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;
+        let pinned = Arc::new(PinnedSnapshot::new(snapshot, log_id));
         *self.snapshot.lock() = Some(Arc::clone(&pinned));
         Ok(pinned)
     }

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use kv_machine::Snapshot;
 use kv_raft::{SnapshotError, SnapshotMeta, SnapshotSource};
+use kv_types::LogId;
 
 /// A snapshot with a name of its own, as Raft sends it.
 pub(crate) struct PinnedSnapshot {
@@ -15,26 +16,23 @@ pub(crate) struct PinnedSnapshot {
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl PinnedSnapshot {
-    /// Names a snapshot: the entry, and when and as which of this process it was made, for two snapshots of one
-    /// entry need not have equal frames.
-    pub(crate) fn new(snapshot: Snapshot) -> Result<Self, SnapshotError> {
-        let log_id = snapshot
-            .applied()
-            .ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;
+    /// Names a snapshot of the state after an entry: by the entry, and when and as which of this process it was
+    /// made, for two snapshots of one entry need not have equal frames.
+    pub(crate) fn new(snapshot: Snapshot, log_id: LogId) -> Self {
         let nanos = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{}-{nanos:x}-{number:x}", log_id.term.get(), log_id.index);
         let membership = snapshot.membership();
-        Ok(Self {
+        Self {
             snapshot,
             meta: SnapshotMeta {
                 id,
                 log_id,
                 membership,
             },
-        })
+        }
     }
 }
 
