@@ -42,7 +42,7 @@ fn serve(options: &kv_config::Options) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kvd: {error:#}");
+            eprintln!("kvd: {error}");
             ExitCode::FAILURE
         }
     }

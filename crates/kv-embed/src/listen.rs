@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use kv_config::Url;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::StartError;
@@ -54,9 +55,42 @@ async fn addresses(url: &Url) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
+/// Listeners that are served.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Listeners {
+    /// Serves each of them with clones of `service`.
+    pub(crate) fn serve<S, B>(listeners: Vec<TcpListener>, service: &S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut served = Self::default();
+        for listener in listeners {
+            let stop = served.stop.subscribe();
+            served.tasks.spawn(serve(listener, service.clone(), stop));
+        }
+        served
+    }
+
+    /// Accepts no more, and lets what is under way finish for so long; says whether it did, else it is cut off.
+    pub(crate) async fn stop(mut self, patience: Duration) -> bool {
+        self.stop.send_replace(true);
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(patience, drained).await.is_ok()
+    }
+}
+
 /// Serves connections with a clone of `service` each, HTTP/1.1 and HTTP/2 told apart on each, until `stop`
 /// turns true; then lets the requests that are under way finish.
-pub(crate) async fn serve<S, B>(listener: TcpListener, service: S, stop: watch::Receiver<bool>)
+async fn serve<S, B>(listener: TcpListener, service: S, stop: watch::Receiver<bool>)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -65,7 +99,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut stopping = stop.clone();
-    let mut connections = tokio::task::JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -11,17 +11,18 @@ use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
 use kv_server::{LeaderDesk, Replica, RequestError, Running, Server, ServerOptions};
 use kv_wal::Wal;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::data_dir::{DataDir, Identity};
 use crate::error::StartError;
-use crate::listen::{bind, serve};
+use crate::listen::{Listeners, bind};
 use crate::log_gauge::{Gauge, Syncs};
 use crate::peers;
 
 /// How long requests under way may take to finish when the member is shut down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// How long the last answers to peers may take to be sent: all are settled, as Raft has stopped.
+const PEER_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Requests the log queues: more than Raft has under way, so that Raft never waits for room.
 const LOG_QUEUE_BYTES: usize = 256 << 20;
@@ -35,8 +36,8 @@ const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
 pub struct Member {
     running: Running,
     edge: Edge,
-    stop: watch::Sender<bool>,
-    listeners: JoinSet<()>,
+    clients: Listeners,
+    peers: Listeners,
     /// Held until everything else has ended.
     _data_dir: DataDir,
 }
@@ -87,11 +88,7 @@ impl Member {
         let running =
             Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
         let router = peers::router(&peer_options, service).merge(peers::pages(running.server()));
-        let stop = watch::Sender::new(false);
-        let mut tasks = JoinSet::new();
-        for listener in listeners {
-            tasks.spawn(serve(listener, router.clone(), stop.subscribe()));
-        }
+        let peers = Listeners::serve(listeners, &router);
         if config.initial_cluster_state == ClusterState::New {
             bootstrap(&raft, config).await?;
         }
@@ -99,8 +96,8 @@ impl Member {
         Ok(Self {
             running,
             edge,
-            stop,
-            listeners: tasks,
+            clients: Listeners::default(),
+            peers,
             _data_dir: data_dir,
         })
     }
@@ -123,10 +120,7 @@ impl Member {
                 });
             }
         }
-        for listener in listeners {
-            self.listeners
-                .spawn(serve(listener, self.edge.clone(), self.stop.subscribe()));
-        }
+        self.clients = Listeners::serve(listeners, &self.edge);
         tracing::info!(
             member_id = %self.server().header().member_id,
             cluster_id = %self.server().header().cluster_id,
@@ -157,18 +151,18 @@ impl Member {
         let Self {
             running,
             edge: _,
-            stop,
-            mut listeners,
+            clients,
+            peers,
             _data_dir,
         } = self;
         running.end_streams();
-        stop.send_replace(true);
-        let drained = async { while listeners.join_next().await.is_some() {} };
-        // Peers hold their connections open; Raft needs them for the hand-over, so it stops meanwhile.
-        let (drained, ()) = tokio::join!(tokio::time::timeout(DRAIN_TIMEOUT, drained), running.stop());
-        if drained.is_err() {
+        // What is under way needs Raft, and Raft needs its peers.
+        let (drained, ()) = tokio::join!(clients.stop(DRAIN_TIMEOUT), running.resign());
+        if !drained {
             tracing::warn!("requests under way were cut off");
         }
+        running.stop().await;
+        peers.stop(PEER_DRAIN_TIMEOUT).await;
     }
 }
 

@@ -99,7 +99,9 @@ impl Lane {
         }
         match result {
             Ok(channel) => {
-                state.failures = 0;
+                if std::mem::take(&mut state.failures) > 0 {
+                    tracing::info!(urls = ?self.urls, "connected to peer again");
+                }
                 state.phase = Phase::Open(channel.clone());
             }
             Err(reason) => {

@@ -84,6 +84,11 @@ impl Server {
         self.shell.leader.subscribe()
     }
 
+    /// Returns when this member begins to stop, for streams that clients would keep open.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shell.replica.watches.stopping()
+    }
+
     /// Reads an interval of keys; linearizable unless `serializable`.
     ///
     /// # Errors

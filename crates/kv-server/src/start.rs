@@ -131,9 +131,15 @@ impl Running {
             .unwrap_or_else(|| "raft was shut down".into())
     }
 
-    /// Ends watch streams at once, so that the edge can finish what it serves.
+    /// Ends streams that clients keep open at once, so that the edge can finish what it serves.
     pub fn end_streams(&self) {
         self.shell.replica.watches.stop();
+    }
+
+    /// Hands the leadership over, if this member has it and another can take it; returns when that is settled.
+    /// Requests go on to be served, by way of the new leader.
+    pub async fn resign(&self) {
+        self.shell.raft.resign().await;
     }
 
     /// Hands leadership over, stops Raft, and ends the tasks. The log holds everything acknowledged; a

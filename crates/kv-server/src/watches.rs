@@ -110,6 +110,15 @@ impl Watches {
         self.stopped.send_replace(true);
     }
 
+    /// Returns when all streams end.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stopped.subscribe();
+        async move {
+            // An error means that the member is gone altogether.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    }
+
     /// How many streams and watchers there are.
     pub(crate) fn counts(&self) -> Counts {
         self.hub.lock().counts()

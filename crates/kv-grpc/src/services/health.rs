@@ -18,11 +18,21 @@ pub(crate) async fn check(_: Server, request: HealthCheckRequest) -> Result<Heal
 
 pub(crate) type HealthStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-/// Says the status, and then waits for a change, which does not come.
-pub(crate) async fn watch(_: Server, request: HealthCheckRequest) -> Result<HealthStream, Status> {
-    let status = find(&request).unwrap_or(ServingStatus::ServiceUnknown);
-    let now = HealthCheckResponse {
-        status: status.into(),
+/// Says the status, and that it changes when the member stops, which is the end.
+pub(crate) async fn watch(server: Server, request: HealthCheckRequest) -> Result<HealthStream, Status> {
+    let found = find(&request);
+    let now = found.unwrap_or(ServingStatus::ServiceUnknown);
+    let then = found.map_or(now, |_| ServingStatus::NotServing);
+    let stopping = server.stopping();
+    let later = async move {
+        stopping.await;
+        then
     };
-    Ok(stream::iter([Ok(now)]).chain(stream::pending()).boxed())
+    let statuses = stream::iter([now]).chain(stream::once(later));
+    let answers = statuses.map(|status| {
+        Ok(HealthCheckResponse {
+            status: status.into(),
+        })
+    });
+    Ok(answers.boxed())
 }

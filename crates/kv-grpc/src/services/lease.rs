@@ -7,7 +7,7 @@ use kv_types::LeaseId;
 use tonic::{Status, Streaming};
 
 use crate::convert;
-use crate::error::status;
+use crate::error::{STOPPED, status};
 use crate::oversize;
 
 pub(crate) async fn grant(
@@ -78,7 +78,8 @@ pub(crate) async fn leases(
 pub(crate) type KeepAliveStream =
     Pin<Box<dyn Stream<Item = Result<etcd::LeaseKeepAliveResponse, Status>> + Send>>;
 
-/// Answers in the order of the requests; ends well when the client has no more of them.
+/// Answers in the order of the requests; ends well when the client has no more of them, and with an error when the
+/// member stops.
 pub(crate) async fn keep_alive(
     server: Server,
     requests: Streaming<etcd::LeaseKeepAliveRequest>,
@@ -86,7 +87,11 @@ pub(crate) async fn keep_alive(
     let answers = stream::try_unfold(requests, move |mut requests| {
         let server = server.clone();
         async move {
-            let Some(request) = requests.message().await.map_err(oversize::correct)? else {
+            let request = tokio::select! {
+                request = requests.message() => request.map_err(oversize::correct)?,
+                () = server.stopping() => return Err(Status::unavailable(STOPPED)),
+            };
+            let Some(request) = request else {
                 return Ok(None);
             };
             // As in etcd the header is older than the renewal.
