@@ -77,7 +77,9 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
     let mut suite = Suite::default();
     if rust {
-        suite.step("Rust", || cargo(&["test", "--workspace", "--quiet"]));
+        suite.step("Rust", || {
+            cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])
+        });
     }
     if with_peers {
         peers::run(&mut suite);
