@@ -226,7 +226,10 @@ impl Replica {
 /// The state in the backend of a machine that was just opened or installed.
 fn snapshot_of_opened(machine: &Machine) -> Option<Arc<PinnedSnapshot>> {
     let log_id = machine.applied()?;
-    Some(Arc::new(PinnedSnapshot::new(Snapshot::of_opened(machine), log_id)))
+    Some(Arc::new(PinnedSnapshot::new(
+        Snapshot::of_opened(machine),
+        log_id,
+    )))
 }
 
 /// A replica that cannot know the outcome of a committed entry must not answer anything any more.
