@@ -117,9 +117,12 @@ impl Machine {
     }
 
     fn advance(&mut self, log_id: LogId) {
-        debug_assert!(
+        // A member that leaves one out differs from the others from then on.
+        assert!(
             self.applied
-                .is_none_or(|applied| applied.index.next() == log_id.index)
+                .is_none_or(|applied| applied.index.next() == log_id.index),
+            "{log_id:?} applied after {:?}",
+            self.applied
         );
         self.applied = Some(log_id);
     }

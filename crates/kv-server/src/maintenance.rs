@@ -58,17 +58,24 @@ impl Maintenance {
         }
     }
 
-    /// Asks for a checkpoint of what is applied now, pinned for reading.
+    /// Asks for a checkpoint of what is applied now, pinned for reading. The answer does not come if the thread
+    /// ends before.
     pub(crate) fn snapshot(&self) -> oneshot::Receiver<SnapshotAnswer> {
         let (sender, receiver) = oneshot::channel();
-        self.wanted.lock().snapshots.push(sender);
-        self.changed.notify_one();
+        let mut wanted = self.wanted.lock();
+        if !wanted.stop {
+            wanted.snapshots.push(sender);
+            self.changed.notify_one();
+        }
         receiver
     }
 
     /// Ends the thread after what it does now.
     pub(crate) fn stop(&self) {
-        self.wanted.lock().stop = true;
+        let mut wanted = self.wanted.lock();
+        wanted.stop = true;
+        // Nobody would answer them: whoever waits must not wait for ever.
+        wanted.snapshots.clear();
         self.changed.notify_one();
     }
 
@@ -179,4 +186,18 @@ fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
     drop(finished);
     replica.checkpoint_done(&snapshot, start.elapsed());
     Ok(Written { snapshot, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_snapshot_that_a_stopped_thread_would_make() {
+        let maintenance = Maintenance::default();
+        let before = maintenance.snapshot();
+        maintenance.stop();
+        assert!(before.blocking_recv().is_err());
+        assert!(maintenance.snapshot().blocking_recv().is_err());
+    }
 }

@@ -51,16 +51,26 @@ impl Wal {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovered), OpenError> {
+        let storage = DirStorage::open(dir).map_err(|source| OpenError::Io {
+            action: "open log directory",
+            file: dir.to_owned(),
+            source,
+        })?;
+        Self::open_in(Arc::new(storage), options)
+    }
+
+    /// As [`Wal::open`], in a storage of the caller's.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_in(storage: Arc<dyn Storage>, options: Options) -> Result<(Self, Recovered), OpenError> {
+        let directory = storage.path("");
         let io = |action| {
-            move |source| OpenError::Io {
-                action,
-                file: dir.to_owned(),
-                source,
-            }
+            let file = directory.clone();
+            move |source| OpenError::Io { action, file, source }
         };
-        let storage = DirStorage::open(dir).map_err(io("open log directory"))?;
         let upkeep = Upkeep::start().map_err(io("start the thread for segments of log"))?;
-        let (wal, driver, recovered) = Self::open_on(Arc::new(storage), options, upkeep)?;
+        let (wal, driver, recovered) = Self::open_on(storage, options, upkeep)?;
         let thread = driver.spawn().map_err(io("start the thread of log"))?;
         *wal.handle.thread.lock() = Some(thread);
         Ok((wal, recovered))

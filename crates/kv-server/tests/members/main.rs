@@ -1,0 +1,10 @@
+//! Whole members in this process, on disks that fail when they are told to: power losses, syncs that are held back,
+//! full disks.
+
+mod cluster;
+mod disk;
+mod gate;
+mod journal;
+mod net;
+mod power_loss;
+mod writer;
