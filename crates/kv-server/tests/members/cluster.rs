@@ -72,6 +72,10 @@ impl Cluster {
         self.member(id).running.server()
     }
 
+    pub(crate) fn status(&self, id: u64) -> kv_raft::Status {
+        self.member(id).raft.status()
+    }
+
     fn member(&self, id: u64) -> &Member {
         self.seats[&id].member.as_ref().expect("it runs")
     }

@@ -3,8 +3,10 @@
 
 mod cluster;
 mod disk;
+mod full_disk;
 mod gate;
 mod journal;
 mod net;
 mod power_loss;
+mod quorum;
 mod writer;
