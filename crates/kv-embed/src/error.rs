@@ -76,6 +76,22 @@ pub enum StartError {
         /// Why.
         source: kv_wal::OpenError,
     },
+    /// The log is gone, and with it what this member has promised to the others.
+    #[error(
+        "the log in {dir} is missing, although this member has run before; restore the data directory, or remove \
+         all of it and let this member join anew",
+        dir = dir.display()
+    )]
+    LogMissing {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// There is a log, but the file that says whose it is is gone.
+    #[error("{path} is missing, although there is a log; restore it", path = path.display())]
+    IdentityMissing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The store cannot be opened.
     #[error("open the store in {dir}: {source}", dir = dir.display())]
     Store {
@@ -83,6 +99,35 @@ pub enum StartError {
         dir: PathBuf,
         /// Why.
         source: kv_server::MachineError,
+    },
+    /// The store is damaged, and the log does not reach back far enough to make a new one.
+    #[error(
+        "the store in {dir} is damaged ({source}), and cannot be made anew from the log, which begins after entry \
+         {purged}; restore the data directory from a backup, or remove it and let this member join anew",
+        dir = dir.display()
+    )]
+    StoreLost {
+        /// Its directory.
+        dir: PathBuf,
+        /// The last entry the log does not have any more.
+        purged: u64,
+        /// What is damaged.
+        source: kv_server::MachineError,
+    },
+    /// The store is older than the beginning of the log: entries are missing between them.
+    #[error(
+        "the store in {dir} ends at entry {applied}, but the log begins after entry {purged}: what lies between is \
+         missing; restore the data directory from a backup, or remove it and let this member join anew",
+        dir = dir.display(),
+        applied = applied.map_or("none".to_owned(), |applied| applied.to_string())
+    )]
+    StoreBehindLog {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The last entry applied to it.
+        applied: Option<u64>,
+        /// The last entry the log does not have any more.
+        purged: u64,
     },
     /// Raft did not start.
     #[error(transparent)]

@@ -1,3 +1,5 @@
+use std::io::ErrorKind;
+
 use kv_backend::{BackendError, OpenError};
 use kv_mvcc::{ReadError, StoreError};
 use kv_types::LogId;
@@ -41,6 +43,19 @@ pub enum MachineError {
 }
 
 impl MachineError {
+    /// Whether what is stored may be damaged, as far as can be told: not if a newer version wrote it, nor if the
+    /// system only refuses to read or write it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Backend(BackendError::Read { source, .. }) | Self::Open(OpenError::Io { source, .. }) => {
+                !is_refusal(source.kind())
+            }
+            Self::Backend(_) | Self::NewerFormat { .. } => false,
+            Self::Open(error) => matches!(error, OpenError::Damaged { .. }),
+            Self::Store(_) | Self::Read(_) | Self::Record { .. } => true,
+        }
+    }
+
     /// Whether it goes away when the disk has space again.
     pub fn is_disk_full(&self) -> bool {
         match self {
@@ -49,6 +64,19 @@ impl MachineError {
             Self::Store(_) | Self::Read(_) | Self::Record { .. } | Self::NewerFormat { .. } => false,
         }
     }
+}
+
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::OutOfMemory
+            | ErrorKind::WouldBlock
+            | ErrorKind::Interrupted
+    )
 }
 
 /// A committed entry could not be applied: this member must stop, for it may differ from the others.
