@@ -15,6 +15,7 @@ use crate::StartError;
 /// | `identity` | format, member ID and cluster ID, as text |
 /// | `wal/` | the log |
 /// | `db/` | the store: the checkpoint of the log |
+/// | `db.damaged-N/` | a store that was set aside; nothing reads it any more |
 /// | `snap/` | snapshots being received |
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -37,18 +38,16 @@ impl DataDir {
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         let member = path.join("member");
         let parts = ["wal", "db", "snap"].map(|part| member.join(part));
-        for dir in [path, &member]
-            .into_iter()
-            .chain(parts.iter().map(PathBuf::as_path))
-        {
+        for dir in [&member].into_iter().chain(&parts) {
             create_dir(dir)?;
         }
         let lock = lock(&member.join("lock"))?;
         // Also of what was there: it may have been created a moment before a power loss, which would take all
         // that is in it.
-        for dir in [&member, path].into_iter().chain(path.parent()) {
+        for dir in [&member, path] {
             sync_dir(dir)?;
         }
+        sync_parent(path)?;
         Ok(Self { member, _lock: lock })
     }
 
@@ -106,15 +105,26 @@ impl DataDir {
     }
 }
 
+/// Creates a directory and those above it, as far as they are missing; they are durable when this returns.
 fn create_dir(path: &Path) -> Result<(), StartError> {
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+    let create = || std::fs::DirBuilder::new().mode(0o700).create(path);
+    let mut created = create();
+    if matches!(&created, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        path.parent().map_or(Ok(()), create_dir)?;
+        created = create();
+    }
+    match created {
+        Ok(()) => sync_parent(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parents = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let created = parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(path));
-            created.map_err(StartError::io("create directory", path))
-        }
-        created => created.map_err(StartError::io("create directory", path)),
+        Err(source) => Err(StartError::io("create directory", path)(source)),
+    }
+}
+
+/// Makes the name of a directory durable, unless this user may not read the one it is in.
+fn sync_parent(path: &Path) -> Result<(), StartError> {
+    match path.parent().map_or(Ok(()), sync_dir) {
+        Err(StartError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }
 

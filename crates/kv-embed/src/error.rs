@@ -86,8 +86,12 @@ pub enum StartError {
         /// Its directory.
         dir: PathBuf,
     },
-    /// There is a log, but the file that says whose it is is gone.
-    #[error("{path} is missing, although there is a log; restore it", path = path.display())]
+    /// There are data, but the file that says whose they are is gone.
+    #[error(
+        "{path} is missing, although there are data of a member; restore it, or remove the whole data directory and \
+         let this member join anew",
+        path = path.display()
+    )]
     IdentityMissing {
         /// The file.
         path: PathBuf,
@@ -116,10 +120,10 @@ pub enum StartError {
     },
     /// The store is older than the beginning of the log: entries are missing between them.
     #[error(
-        "the store in {dir} ends at entry {applied}, but the log begins after entry {purged}: what lies between is \
-         missing; restore the data directory from a backup, or remove it and let this member join anew",
+        "the store in {dir} {state}, but the log begins after entry {purged}: what lies between is missing; \
+         restore the data directory from a backup, or remove it and let this member join anew",
         dir = dir.display(),
-        applied = applied.map_or("none".to_owned(), |applied| applied.to_string())
+        state = applied.map_or("is empty".to_owned(), |applied| format!("ends at entry {applied}"))
     )]
     StoreBehindLog {
         /// The store's directory.

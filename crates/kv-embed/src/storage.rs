@@ -28,21 +28,15 @@ pub(crate) async fn open(
     progress_interval: Duration,
 ) -> Result<(Wal, Arc<Replica>), StartError> {
     let is_new = data_dir.identity()?.is_none();
-    let (wal, recovered) = open_wal(data_dir, syncs).await?;
-    check_log(data_dir, is_new, &recovered)?;
-    let purged = recovered.state.purged.map(|purged| purged.up_to);
-    let replica = match open_replica(data_dir, progress_interval).await {
-        Err(source) if source.is_damage() => {
-            set_store_aside(data_dir, purged, source)?;
-            open_replica(data_dir, progress_interval).await
-        }
-        opened => opened,
-    };
-    let replica = replica.map_err(|source| StartError::Store {
-        dir: data_dir.db(),
-        source,
-    })?;
+    let (wal, recovered) = open_wal(data_dir, syncs, is_new).await?;
+    let purged = recovered.state.purged.as_ref().map(|purged| purged.up_to);
+    let replica = open_or_renew(data_dir, purged, progress_interval).await?;
     let applied = replica.applied().log_id.map(|log_id| log_id.index.get());
+    if is_new && (is_used(&recovered) || applied.is_some()) {
+        return Err(StartError::IdentityMissing {
+            path: data_dir.identity_path(),
+        });
+    }
     if let Some(purged) = purged.filter(|purged| applied < Some(*purged)) {
         return Err(StartError::StoreBehindLog {
             dir: data_dir.db(),
@@ -57,9 +51,20 @@ pub(crate) async fn open(
     Ok((wal, Arc::new(replica)))
 }
 
-async fn open_wal(data_dir: &DataDir, syncs: Arc<Syncs>) -> Result<(Wal, Recovered), StartError> {
+/// Whether a log has ever held anything.
+fn is_used(recovered: &Recovered) -> bool {
+    recovered.state.vote.is_some() || recovered.state.end > 0
+}
+
+/// A member that lost its log must not go on as if it had promised nothing: only a new one gets a log.
+async fn open_wal(
+    data_dir: &DataDir,
+    syncs: Arc<Syncs>,
+    is_new: bool,
+) -> Result<(Wal, Recovered), StartError> {
     let dir = data_dir.wal();
     let options = kv_wal::Options {
+        create: is_new,
         full_disk_retry: Some(FULL_DISK_RETRY),
         queue_bytes: LOG_QUEUE_BYTES,
         observer: Some(syncs),
@@ -67,7 +72,10 @@ async fn open_wal(data_dir: &DataDir, syncs: Arc<Syncs>) -> Result<(Wal, Recover
     };
     let opening = dir.clone();
     let opened = blocking(move || Wal::open(&opening, options)).await;
-    let (wal, recovered) = opened.map_err(|source| StartError::Log { dir, source })?;
+    let (wal, recovered) = opened.map_err(|source| match source {
+        kv_wal::OpenError::Missing { directory } => StartError::LogMissing { dir: directory },
+        source => StartError::Log { dir, source },
+    })?;
     for repaired in &recovered.repaired {
         tracing::warn!(
             file = %repaired.file.display(),
@@ -79,20 +87,23 @@ async fn open_wal(data_dir: &DataDir, syncs: Arc<Syncs>) -> Result<(Wal, Recover
     Ok((wal, recovered))
 }
 
-/// A member that lost its log must not go on as if it had promised nothing, nor one that lost its identity under
-/// another.
-fn check_log(data_dir: &DataDir, is_new: bool, recovered: &Recovered) -> Result<(), StartError> {
-    let state = &recovered.state;
-    let is_used = state.vote.is_some() || state.end > 0;
-    if is_new && is_used {
-        return Err(StartError::IdentityMissing {
-            path: data_dir.identity_path(),
-        });
-    }
-    if !is_new && recovered.created {
-        return Err(StartError::LogMissing { dir: data_dir.wal() });
-    }
-    Ok(())
+/// Opens the store; if it is damaged, an empty one in its place.
+async fn open_or_renew(
+    data_dir: &DataDir,
+    purged: Option<u64>,
+    progress_interval: Duration,
+) -> Result<Replica, StartError> {
+    let opened = match open_replica(data_dir, progress_interval).await {
+        Err(source) if source.is_damage() => {
+            set_store_aside(data_dir, purged, source)?;
+            open_replica(data_dir, progress_interval).await
+        }
+        opened => opened,
+    };
+    opened.map_err(|source| StartError::Store {
+        dir: data_dir.db(),
+        source,
+    })
 }
 
 async fn open_replica(data_dir: &DataDir, progress_interval: Duration) -> Result<Replica, MachineError> {
@@ -100,7 +111,9 @@ async fn open_replica(data_dir: &DataDir, progress_interval: Duration) -> Result
     blocking(move || Replica::open(home, StoreOptions::default(), progress_interval)).await
 }
 
-/// The log will be applied to an empty store, if it holds all that was ever applied.
+/// The log will be applied to an empty store, if it holds all that was ever applied. If not, another member's
+/// snapshot would do, but Raft has no way to ask for one: a leader sends it to a member without the entries, and
+/// this one has acknowledged them.
 fn set_store_aside(data_dir: &DataDir, purged: Option<u64>, source: MachineError) -> Result<(), StartError> {
     let dir = data_dir.db();
     if let Some(purged) = purged {
@@ -123,3 +136,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
+
+#[cfg(test)]
+mod tests;
