@@ -61,15 +61,17 @@ pub enum StartError {
         asked_cluster: ClusterId,
     },
     /// An address cannot be listened on.
-    #[error("listen on {url}: {source}")]
+    #[error("listen on {url}: {source}; stop what uses the address, or choose another --{flag}")]
     Listen {
+        /// The flag with the URL.
+        flag: &'static str,
         /// The URL.
         url: String,
         /// What the system said.
         source: io::Error,
     },
     /// The log cannot be opened.
-    #[error("open the log in {dir}: {source}", dir = dir.display())]
+    #[error("open the log in {dir}: {source}{advice}", dir = dir.display(), advice = log_advice(source))]
     Log {
         /// Its directory.
         dir: PathBuf,
@@ -150,6 +152,16 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("start a thread: {0}")]
     Thread(io::Error),
+}
+
+fn log_advice(error: &kv_wal::OpenError) -> &'static str {
+    match error {
+        kv_wal::OpenError::Damaged { .. } => {
+            "; restore the data directory from a backup, or remove it and let this member join anew"
+        }
+        kv_wal::OpenError::NewerFormat { .. } => "; use the newer kvd",
+        kv_wal::OpenError::Io { .. } | kv_wal::OpenError::Missing { .. } => "",
+    }
 }
 
 impl StartError {

@@ -40,8 +40,8 @@ impl Member {
     /// # Errors
     /// [`StartError`], with nothing left running. Dropping the future stops the start.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let peer_listeners = bind(&config.listen_peer_urls).await?;
-        let client_listeners = bind(&config.listen_client_urls).await?;
+        let peer_listeners = bind("listen-peer-urls", &config.listen_peer_urls).await?;
+        let client_listeners = bind("listen-client-urls", &config.listen_client_urls).await?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let identity = identify(&config, &data_dir)?;
         let member = Self::start_serving_peers(&config, data_dir, identity, peer_listeners).await?;
