@@ -37,7 +37,13 @@ async fn get(member: &Member, key: &str) -> Result<Option<String>> {
 
 /// A member that serves, with a hundred keys.
 async fn filled() -> Result<Cluster> {
-    let cluster = Cluster::started(1).await?;
+    filled_with(&[]).await
+}
+
+/// As [`filled`], with more flags.
+async fn filled_with(flags: &[&str]) -> Result<Cluster> {
+    let mut cluster = Cluster::new(1, flags)?;
+    cluster.start_all().await?;
     for number in 0..100 {
         put(&cluster.members[0], &format!("key/{number}"), &number.to_string()).await?;
     }
