@@ -244,6 +244,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
                     None => break,
                 }
             }
+            self.machine.room().await;
             self.apply_batch(&mut batch);
             tokio::task::yield_now().await;
         }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use kv_types::{LogId, MemberId};
 
 /// What the log is applied to.
@@ -20,6 +21,10 @@ pub trait StateMachine: Send + Sync + 'static {
     /// [`ProposeError::Superseded`](crate::ProposeError::Superseded) on that ground. Infallible: a state machine
     /// that cannot apply what is committed has to end the process.
     fn apply(&self, batch: Vec<CommittedEntry>);
+
+    /// Returns when another batch may be applied: a state machine that cannot follow holds up its log with this.
+    /// It must not wait without bound, for nothing else is applied meanwhile.
+    fn room(&self) -> BoxFuture<'_, ()>;
 
     /// Makes the state durable and pins it. Blocking; called off the runtime while entries are applied. The log
     /// is purged up to the entry this returns (less a tail), so it must be durable by then.

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 
 use kv_backend::BackendHome;
 use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
@@ -130,6 +131,23 @@ impl Replica {
         }
     }
 
+    /// Waits until the rows that no checkpoint holds take less memory than they may.
+    async fn wait_for_room(&self) {
+        loop {
+            let maintained = self.maintained.notified();
+            // With a full disk no new writes come.
+            if self.view.load().recent_bytes() < RECENT_BYTES_MAX || self.is_disk_full() {
+                return;
+            }
+            maintained.await;
+        }
+    }
+
+    /// How long to hold back the next proposals, so that checkpoints follow without anybody waiting for one.
+    pub(crate) fn pace(&self) -> Duration {
+        pace(self.view.load().recent_bytes())
+    }
+
     /// Bytes of the store on disk, as of the last checkpoint.
     pub(crate) fn size_on_disk(&self) -> u64 {
         self.disk_bytes.load(Ordering::Relaxed)
@@ -223,6 +241,25 @@ impl Replica {
     }
 }
 
+/// Rows that no checkpoint holds may take this much memory before proposals are held back.
+const RECENT_BYTES_EASY: u64 = 16 << 20;
+
+/// With this much memory taken, nothing is applied before a checkpoint is written.
+const RECENT_BYTES_MAX: u64 = 96 << 20;
+
+/// Proposals are held back by this much at most, when memory is at its bound.
+const PACE_MAX: Duration = Duration::from_millis(25);
+
+/// Entries wait so long for a checkpoint at most.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Grows with what is above the easy part.
+fn pace(recent_bytes: u64) -> Duration {
+    let over = recent_bytes.saturating_sub(RECENT_BYTES_EASY);
+    let share = over as f64 / (RECENT_BYTES_MAX - RECENT_BYTES_EASY) as f64;
+    PACE_MAX.mul_f64(share.min(1.0))
+}
+
 /// The state in the backend of a machine that was just opened or installed.
 fn snapshot_of_opened(machine: &Machine) -> Option<Arc<PinnedSnapshot>> {
     let log_id = machine.applied()?;
@@ -264,6 +301,12 @@ impl kv_raft::StateMachine for Replica {
         self.apply_entries(batch);
     }
 
+    fn room(&self) -> BoxFuture<'_, ()> {
+        let room = self.wait_for_room();
+        // Memory above its bound beats a member that follows no more; why the store does not follow is in the log.
+        Box::pin(async { tokio::time::timeout(ROOM_PATIENCE, room).await.unwrap_or(()) })
+    }
+
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
         let snapshot = self
             .maintenance
@@ -293,5 +336,18 @@ impl kv_raft::StateMachine for Replica {
             "installing a snapshot"
         );
         self.install_frames(frames)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proposals_are_held_back_the_more_the_less_memory_is_left() {
+        assert_eq!(pace(0), Duration::ZERO);
+        assert_eq!(pace(RECENT_BYTES_EASY), Duration::ZERO);
+        assert_eq!(pace(RECENT_BYTES_EASY / 2 + RECENT_BYTES_MAX / 2), PACE_MAX / 2);
+        assert_eq!(pace(10 * RECENT_BYTES_MAX), PACE_MAX);
     }
 }

@@ -74,8 +74,13 @@ impl Shell {
             self.proposals.arrived().await;
             let place = Arc::clone(&places).acquire_owned().await;
             let place = place.expect("the semaphore is never closed");
-            // All who are ready to propose do it now, and share the entry.
-            tokio::task::yield_now().await;
+            let pace = self.replica.pace();
+            if pace.is_zero() {
+                // All who are ready to propose do it now, and share the entry.
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(pace).await;
+            }
             if let Some(pack) = self.proposals.take() {
                 let shell = Arc::clone(&self);
                 tokio::spawn(async move { shell.propose_in_place(pack, place).await });

@@ -18,6 +18,9 @@ use crate::OpenError;
 const LEAF_FANOUT: usize = 4;
 /// Values come compressed; this pays for keys and small values only.
 const ZSTD_LEVEL: i32 = 1;
+/// A slab whose slots are filled less than this is compacted within a flush, all that is to be moved at once in
+/// memory: sled's own 0.9 moves twice as much to save a tenth of the disk.
+const FILL_RATIO: f32 = 0.75;
 /// Flushes in which sled may move objects to smaller offsets before it must come to rest.
 const SETTLE_ROUNDS_MAX: usize = 64;
 /// Slots freed by a flush become known to be free some flushes later, and may then give cause to move more.
@@ -45,11 +48,12 @@ pub(super) fn open(dir: &Path, cache_bytes: usize) -> Result<Db, OpenError> {
 }
 
 fn open_sled(dir: &Path, cache_bytes: usize) -> Result<Db, OpenError> {
-    let config = sled::Config::new()
+    let mut config = sled::Config::new()
         .path(dir)
         .cache_capacity_bytes(cache_bytes)
         .zstd_compression_level(ZSTD_LEVEL)
         .flush_every_ms(None);
+    config.target_heap_file_fill_ratio = FILL_RATIO;
     let deadline = Instant::now() + LOCKED_MAX;
     loop {
         match config.open() {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_raft::{Leadership, Raft, RaftMember, RaftOptions, RaftParts, Role};
+use kv_raft::{Leadership, ProposeError, Raft, RaftMember, RaftOptions, RaftParts, Role};
 use kv_types::{ClusterId, MemberId};
 use kv_wal::Wal;
 use tempfile::TempDir;
@@ -94,8 +94,16 @@ impl Node {
         *self.raft.leadership().borrow()
     }
 
+    /// Proposes again what a change of leader superseded: a busy machine may bring one about at any time.
     async fn propose(&self, command: impl Into<Bytes>) {
-        self.raft.propose(command.into()).await.unwrap();
+        let command = command.into();
+        loop {
+            match self.raft.propose(command.clone()).await {
+                Ok(_) => return,
+                Err(ProposeError::Superseded) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }
 

@@ -53,6 +53,10 @@ impl StateMachine for Machine {
         }
     }
 
+    fn room(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
         let mut state = self.0.lock();
         let snapshot = Arc::new(state.current.clone());

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use kv_types::{LogId, LogIndex, MemberId, Term};
 use parking_lot::Mutex;
 
@@ -106,6 +107,10 @@ impl StateMachine for Machine {
                 EntryPayload::Membership { encoded, .. } => state.membership = encoded,
             }
         }
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {

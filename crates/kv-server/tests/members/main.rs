@@ -8,6 +8,7 @@ mod full_disk;
 mod gate;
 mod journal;
 mod net;
+mod packing;
 mod power_loss;
 mod quorum;
 mod writer;

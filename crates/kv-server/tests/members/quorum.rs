@@ -19,10 +19,10 @@ const PACE: Pace = Pace {
 };
 
 /// A put that is under way.
-struct Put(JoinHandle<Result<Revision, RequestError>>);
+pub(crate) struct Put(JoinHandle<Result<Revision, RequestError>>);
 
 impl Put {
-    fn start(server: &Server, key: &str) -> Self {
+    pub(crate) fn start(server: &Server, key: &str) -> Self {
         let (server, key) = (server.clone(), Bytes::copy_from_slice(key.as_bytes()));
         Self(tokio::spawn(async move {
             let request = PutRequest {
@@ -41,7 +41,7 @@ impl Put {
         assert!(!self.0.is_finished(), "acknowledged without a quorum of syncs");
     }
 
-    async fn answer(self) -> Revision {
+    pub(crate) async fn answer(self) -> Revision {
         let answered = tokio::time::timeout(10 * A_WHILE, self.0).await;
         answered.expect("a quorum has synced").unwrap().unwrap()
     }
