@@ -68,12 +68,9 @@ async fn run(size: u64) {
         acknowledged += writes;
         purges += u64::from(purged);
     }
-    assert!(
-        2 * purges > CLUSTERS,
-        "most logs should have been purged, not {purges}"
-    );
+    assert!(purges > 0, "no log was purged");
     println!(
-        "{size} members: {} power losses, {acknowledged} writes acknowledged",
+        "{size} members: {} power losses, {acknowledged} writes acknowledged, {purges} logs purged",
         CLUSTERS * failures()
     );
 }
@@ -130,7 +127,7 @@ async fn choose_victims(cluster: &Cluster, random: &mut Random) -> Vec<u64> {
 /// of a write.
 async fn wait_for_the_moment(cluster: &Cluster, victims: &[u64], control: &Control, random: &mut Random) {
     // A member alone is faster.
-    let goal = 1 + random.below(if cluster.ids().len() == 1 { 800 } else { 150 });
+    let goal = 1 + random.below(if cluster.ids().len() == 1 { 3000 } else { 150 });
     cluster
         .eventually("progress of the writers", || {
             (control.acknowledged() >= goal).then_some(())
