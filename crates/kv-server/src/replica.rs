@@ -9,13 +9,14 @@ use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInsta
 use kv_mvcc::{StoreOptions, View};
 use kv_raft::{
     Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
+    host,
 };
 use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::leases::LeaseClock;
-use crate::maintenance::Maintenance;
+use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
 use crate::snapshots::PinnedSnapshot;
 use crate::waiters::Waiters;
@@ -86,7 +87,8 @@ impl Replica {
         })
     }
 
-    pub(crate) fn view(&self) -> Arc<View> {
+    /// The store as of the last entries applied.
+    pub fn view(&self) -> Arc<View> {
         self.view.load_full()
     }
 
@@ -235,7 +237,7 @@ fn snapshot_of_opened(machine: &Machine) -> Option<Arc<PinnedSnapshot>> {
 /// A replica that cannot know the outcome of a committed entry must not answer anything any more.
 fn stop_before_diverging(error: &dyn std::error::Error) -> ! {
     tracing::error!(%error, "this member cannot apply a committed entry and stops, so as not to differ from the others");
-    std::process::abort()
+    host::stop_process()
 }
 
 fn member(member: kv_raft::RaftMember) -> kv_machine::RaftMember {
@@ -265,12 +267,13 @@ impl kv_raft::StateMachine for Replica {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
-        let snapshot = self
-            .maintenance
-            .snapshot()
-            .blocking_recv()
-            .map_err(|_| SnapshotError::new("the member is shutting down"))?
-            .map_err(SnapshotError::new)?;
+        let snapshot = if host::is_simulated() {
+            maintenance::snapshot_in_place(self)
+        } else {
+            let made = self.maintenance.snapshot().blocking_recv();
+            made.map_err(|_| SnapshotError::new("the member is shutting down"))?
+        }
+        .map_err(SnapshotError::new)?;
         let log_id = snapshot
             .applied()
             .ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;

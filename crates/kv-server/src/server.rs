@@ -276,7 +276,7 @@ impl Server {
     /// A revision that cannot be read.
     pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
         let view = self.view();
-        let hash = tokio::task::spawn_blocking(move || view.hash_kv(revision)).await;
+        let hash = kv_raft::host::blocking(move || view.hash_kv(revision)).await;
         hash.map_err(|error| RequestError::Internal(error.to_string()))?
             .map_err(range_error)
     }

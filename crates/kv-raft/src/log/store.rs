@@ -2,7 +2,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
@@ -10,9 +10,11 @@ use kv_wal::{Callback, Health, Wal};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{InFlight, LogSize};
 use crate::codec;
+use crate::host;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Most bytes of entries in one read, and so in one append message, unless a single entry has more.
@@ -105,7 +107,7 @@ impl LogStore {
             Some(entries) => entries,
             None => {
                 let wal = self.wal.clone();
-                let read = tokio::task::spawn_blocking(move || wal.read(range, READ_BYTES));
+                let read = host::blocking(move || wal.read(range, READ_BYTES));
                 read.await.map_err(io::Error::other)?.map_err(io::Error::other)?
             }
         };
