@@ -96,12 +96,30 @@ impl Cluster {
 
     /// Starts a member that does not run.
     pub(crate) async fn start(&self, id: u64) {
-        if let Err(reason) = self.try_start(id).await {
+        while let Err(reason) = self.try_start(id).await {
             self.world.note(&format!("member {id} does not start: {reason}"));
-            self.world.judge(Err(Violation {
-                invariant: "a member starts after any crash",
-                detail: format!("member {id}: {reason}"),
-            }));
+            if !self.troubled(id) {
+                self.world.judge(Err(Violation {
+                    invariant: "a member starts after any crash",
+                    detail: format!("member {id}: {reason}"),
+                }));
+                return;
+            }
+            // Its disk has met with a fault meanwhile.
+            self.clean_up(id);
+            tokio::time::sleep(SUPERVISOR_PAUSE).await;
+        }
+    }
+
+    fn troubled(&self, id: u64) -> bool {
+        self.with_disk(id, Disk::is_troubled) == Some(true)
+    }
+
+    /// Ends a start that has failed.
+    fn clean_up(&self, id: u64) {
+        let mut seats = self.seats.lock();
+        if let Some(seat) = seats.get_mut(&id).filter(|seat| seat.life.is_none()) {
+            seat.disk.lose_power(&mut self.random.lock());
         }
     }
 

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kv_backend::faulty::FaultyHome;
@@ -14,6 +15,8 @@ pub(crate) struct Disk {
     pub(crate) log: FaultyStorage,
     pub(crate) store: FaultyHome,
     pub(crate) pace: SyncPace,
+    /// Whether a fault is due or going on that may fail what the member does.
+    troubled: AtomicBool,
     // Only copies in transit are there, and they are checked: files of the real system will do.
     snapshots: TempDir,
 }
@@ -24,6 +27,7 @@ impl Disk {
             log: FaultyStorage::new(),
             store: FaultyHome::new(seed),
             pace: SyncPace::default(),
+            troubled: AtomicBool::new(false),
             snapshots: tempfile::tempdir()?,
         })
     }
@@ -53,9 +57,42 @@ impl Disk {
         self.store.restart();
         self.log.set_free(None);
         self.pace.set(Speed::Normal);
+        self.troubled.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the disk may have failed what the member did.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
+    fn trouble(&self) {
+        self.troubled.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the power go off at a change of the log from now on.
+    pub(crate) fn power_off_after(&self, changes: u64) {
+        self.trouble();
+        self.log.power_off_after(changes);
+    }
+
+    /// Lets the power go off in a flush of the store from now on.
+    pub(crate) fn power_off_at_flush(&self, flushes: u64) {
+        self.trouble();
+        self.store.crash_at_flush(flushes);
+    }
+
+    pub(crate) fn fail_log_syncs(&self, pattern: u64) {
+        self.trouble();
+        self.log.fail_syncs(pattern);
+    }
+
+    pub(crate) fn fail_flush(&self) {
+        self.trouble();
+        self.store.fail_flush(1);
     }
 
     pub(crate) fn set_full(&self, full: bool) {
+        self.trouble();
         self.log.set_free(full.then_some(0));
         self.store.set_full(full);
     }

@@ -23,6 +23,9 @@ use crate::world::{Counts, World};
 /// How often it is looked whether something was violated, or the cluster has healed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A simulation that takes so long beyond the time of faults does not end by itself: something waits for ever.
+const END_PATIENCE: Duration = Duration::from_secs(200);
+
 /// What came of a simulation.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -72,8 +75,10 @@ pub fn simulate(seed: u64, aloud: bool) -> anyhow::Result<Report> {
         UNIX_EPOCH + Duration::from_secs(1_700_000_000),
     ));
     let runtime = runtime(random.next_u64())?;
-    let report = runtime.block_on(Simulation::run(seed, random, host, aloud));
+    let report = runtime.block_on(Simulation::run(seed, random, Arc::clone(&host), aloud));
+    // Tasks end with the runtime, and they are simulated up to there.
     drop(runtime);
+    drop(host);
     report
 }
 
@@ -134,6 +139,12 @@ impl Simulation {
     async fn violated(&self) {
         loop {
             self.note_panic();
+            if self.world.elapsed() > self.plan.faults_for + END_PATIENCE {
+                self.world.judge(Err(Violation {
+                    invariant: "the simulation comes to its end",
+                    detail: self.state(),
+                }));
+            }
             if self.world.violation().is_some() {
                 return;
             }
@@ -166,8 +177,10 @@ impl Simulation {
         };
         nemesis.run(self.plan.faults_for).await;
         let healed = self.heal().await;
+        self.world.note("healed");
         stop.send_replace(true);
         while clients.join_next().await.is_some() {}
+        self.world.note("clients have ended");
         self.settle().await;
         inspector::check_states(&self.cluster);
         inspecting.abort();

@@ -57,7 +57,7 @@ impl Fault {
                 let changes = chance::within(&mut self.random, 1..8);
                 for id in ids {
                     self.cluster
-                        .with_disk(*id, |disk| disk.log.power_off_after(changes));
+                        .with_disk(*id, |disk| disk.power_off_after(changes));
                 }
                 self.until(ids, |disk| disk.log.is_off()).await;
             }
@@ -65,7 +65,7 @@ impl Fault {
                 let flushes = chance::within(&mut self.random, 1..3);
                 for id in ids {
                     self.cluster
-                        .with_disk(*id, |disk| disk.store.crash_at_flush(flushes));
+                        .with_disk(*id, |disk| disk.power_off_at_flush(flushes));
                 }
                 self.until(ids, |disk| disk.store.is_crashed()).await;
             }

@@ -36,9 +36,9 @@ impl Fault {
         let pattern = chance::one_of(&mut self.random, &[1, 1, 2, 5, 3]);
         self.cluster.with_disk(id, |disk| {
             if store {
-                disk.store.fail_flush(1);
+                disk.fail_flush();
             } else {
-                disk.log.fail_syncs(pattern);
+                disk.fail_log_syncs(pattern);
             }
         });
     }
