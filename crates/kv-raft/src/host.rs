@@ -1,10 +1,11 @@
-//! What a member takes from its host beside disk and network: threads for blocking work, randomness, the wall clock.
+//! What a member takes from its host beside disk and network: threads for blocking work, and randomness. No member
+//! reads the wall clock.
 //!
-//! A simulation takes all three away from the thread it runs on, as tokio's paused clock does with time, so that the
+//! A simulation takes both away from the thread it runs on, as tokio's paused clock does with time, so that the
 //! same seed gives the same run. Nobody else calls [`simulate`].
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -14,34 +15,17 @@ thread_local! {
     static SIMULATED: RefCell<Option<Simulated>> = const { RefCell::new(None) };
 }
 
-struct Simulated {
-    random: u64,
-    wall_clock: SystemTime,
-}
+/// The state of the random numbers.
+struct Simulated(u64);
 
 /// Ends the simulation on this thread when dropped.
 #[derive(Debug)]
 pub struct Simulation(());
 
 /// From here on blocking work is done in place and randomness follows from `seed`, on this thread.
-pub fn simulate(seed: u64, wall_clock: SystemTime) -> Simulation {
-    let simulated = Simulated {
-        random: seed,
-        wall_clock,
-    };
-    SIMULATED.with_borrow_mut(|host| *host = Some(simulated));
+pub fn simulate(seed: u64) -> Simulation {
+    SIMULATED.with_borrow_mut(|host| *host = Some(Simulated(seed)));
     Simulation(())
-}
-
-impl Simulation {
-    /// Sets the wall clock, which stands still between two calls.
-    pub fn set_wall_clock(&self, now: SystemTime) {
-        SIMULATED.with_borrow_mut(|host| {
-            if let Some(simulated) = host {
-                simulated.wall_clock = now;
-            }
-        });
-    }
 }
 
 impl Drop for Simulation {
@@ -53,14 +37,6 @@ impl Drop for Simulation {
 /// Whether this thread runs a simulation.
 pub fn is_simulated() -> bool {
     SIMULATED.with_borrow(Option::is_some)
-}
-
-/// The wall clock. It may jump: good for names, not for durations.
-pub fn wall_clock() -> SystemTime {
-    SIMULATED.with_borrow(|host| {
-        host.as_ref()
-            .map_or_else(SystemTime::now, |simulated| simulated.wall_clock)
-    })
 }
 
 /// Random numbers for whoever asks now.
@@ -79,8 +55,8 @@ pub fn random_u64() -> u64 {
 impl Simulated {
     /// splitmix64.
     fn next(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -102,10 +78,13 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await
 }
 
+/// What a simulated process says that [`stop_process`] ends.
+pub const STOPPED: &str = "a member stops so as not to answer wrongly";
+
 /// Ends a process that must not go on; a simulated one is not alone in its process.
 pub fn stop_process() -> ! {
     if is_simulated() {
-        panic!("a member stopped so as not to answer wrongly");
+        panic!("{STOPPED}");
     }
     std::process::abort()
 }

@@ -62,7 +62,7 @@ impl Running {
         desk: &LeaderDesk,
         log: Arc<dyn LogGauge>,
     ) -> io::Result<Self> {
-        let request_ids = RequestIds::new(options.member_id, kv_raft::host::wall_clock());
+        let request_ids = RequestIds::new();
         let shell = Arc::new(Shell {
             options,
             leadership: raft.leadership(),
