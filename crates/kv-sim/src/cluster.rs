@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_backend::BackendHome;
+use kv_backend::faulty::FaultyHome;
 use kv_mvcc::StoreOptions;
 use kv_raft::{Raft, RaftMember, RaftOptions, RaftParts};
 use kv_server::{LeaderDesk, Replica, Running, ServerOptions};
@@ -96,6 +97,9 @@ impl Cluster {
 
     /// Starts a member that does not run.
     pub(crate) async fn start(&self, id: u64) {
+        if !self.claim(id) {
+            return;
+        }
         while let Err(reason) = self.try_start(id).await {
             self.world.note(&format!("member {id} does not start: {reason}"));
             if !self.troubled(id) {
@@ -103,12 +107,24 @@ impl Cluster {
                     invariant: "a member starts after any crash",
                     detail: format!("member {id}: {reason}"),
                 }));
-                return;
+                break;
             }
             // Its disk has met with a fault meanwhile.
             self.clean_up(id);
             tokio::time::sleep(SUPERVISOR_PAUSE).await;
         }
+        if let Some(seat) = self.seats.lock().get_mut(&id) {
+            seat.starting = false;
+        }
+    }
+
+    /// Whether the caller is to start a member: it neither runs nor is being started.
+    fn claim(&self, id: u64) -> bool {
+        let mut seats = self.seats.lock();
+        let claimed = seats
+            .get_mut(&id)
+            .filter(|seat| seat.life.is_none() && !seat.starting);
+        claimed.map(|seat| seat.starting = true).is_some()
     }
 
     fn troubled(&self, id: u64) -> bool {
@@ -126,7 +142,7 @@ impl Cluster {
     async fn try_start(&self, id: u64) -> Result<(), String> {
         let (number, starting) = {
             let mut seats = self.seats.lock();
-            let Some(seat) = seats.get_mut(&id).filter(|seat| seat.life.is_none()) else {
+            let Some(seat) = seats.get_mut(&id) else {
                 return Ok(());
             };
             seat.lives += 1;
@@ -136,13 +152,15 @@ impl Cluster {
         self.world.note(&format!("member {id} starts"));
         let (down, is_down) = watch::channel(false);
         let options = server_options(id, &self.plan);
-        let replica = Replica::open(starting.home, self.plan.store, self.plan.progress_interval);
+        let home: Arc<dyn BackendHome> = Arc::new(starting.store.clone());
+        let replica = Replica::open(home, self.plan.store, self.plan.progress_interval);
         let replica = Arc::new(replica.map_err(|error| error.to_string())?);
         let observed = Observed {
             world: self.world.clone(),
             id,
             replica: Arc::clone(&replica),
             wal: starting.wal.clone(),
+            store: starting.store.clone(),
             down: is_down.clone(),
         };
         let desk = Arc::new(LeaderDesk::default());
@@ -257,7 +275,7 @@ struct Starting {
     driver: kv_wal::Driver,
     wake: Arc<Notify>,
     pace: crate::disk::SyncPace,
-    home: Arc<dyn BackendHome>,
+    store: FaultyHome,
     snapshot_dir: std::path::PathBuf,
 }
 
@@ -282,7 +300,7 @@ impl Starting {
             driver,
             wake,
             pace: seat.disk.pace.clone(),
-            home: Arc::new(seat.disk.store.clone()),
+            store: seat.disk.store.clone(),
             snapshot_dir: seat.disk.snapshot_dir(),
         })
     }

@@ -31,7 +31,10 @@ fn look(cluster: &Cluster) {
         let Some(status) = seat.status() else {
             continue;
         };
-        cluster.world.judge(applied_committed::check(*id, &status));
+        // Before that it has not told of itself.
+        if status.last.is_some() {
+            cluster.world.judge(applied_committed::check(*id, &status));
+        }
         seat.vote = seat.vote.max(status.vote);
         let leads = status.leadership.role == Role::Leader && status.vote.1.get() == *id;
         if leads && seat.led != status.vote {
@@ -70,7 +73,8 @@ fn compare_logs(cluster: &Cluster) {
 /// The whole state of each member is what it should be.
 pub(crate) fn check_states(cluster: &Cluster) {
     for id in cluster.running() {
-        if let Some(door) = cluster.door(id) {
+        let readable = cluster.with_disk(id, |disk| !disk.store.is_crashed()) == Some(true);
+        if let Some(door) = cluster.door(id).filter(|_| readable) {
             let verdict = state_hash::whole_state(&mut cluster.world.truth(), id, &door.server.view());
             cluster.world.judge(verdict);
         }

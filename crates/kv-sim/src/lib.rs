@@ -19,6 +19,7 @@ mod log_writer;
 mod nemesis;
 mod net;
 mod observed;
+mod panics;
 mod plan;
 mod seat;
 mod simulation;
@@ -27,6 +28,7 @@ mod truth;
 mod violation;
 mod world;
 
-pub use simulation::{Report, catch_panics, simulate};
+pub use panics::catch_panics;
+pub use simulation::{Report, simulate};
 pub use violation::{Verdict, Violation};
 pub use world::Counts;

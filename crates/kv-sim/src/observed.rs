@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_backend::faulty::FaultyHome;
 use kv_raft::{
     Applied, CommittedEntry, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, StateMachine,
 };
@@ -10,6 +11,7 @@ use kv_wal::Wal;
 use tokio::sync::watch;
 
 use crate::invariants::{state_hash, state_machine_safety};
+use crate::panics;
 use crate::world::World;
 
 /// A member's state machine, between Raft and the replica: compares what is applied with the truth.
@@ -18,6 +20,7 @@ pub(crate) struct Observed {
     pub(crate) id: u64,
     pub(crate) replica: Arc<Replica>,
     pub(crate) wal: Wal,
+    pub(crate) store: FaultyHome,
     pub(crate) down: watch::Receiver<bool>,
 }
 
@@ -25,6 +28,11 @@ impl Observed {
     /// What is left of a crashed member is of no interest.
     fn is_alive(&self) -> bool {
         !*self.down.borrow()
+    }
+
+    /// Whether it can read what it has stored: not between the loss of its disk and its own end.
+    fn can_read(&self) -> bool {
+        self.is_alive() && !self.store.is_crashed()
     }
 
     fn observe(&self, batch: &[CommittedEntry]) {
@@ -62,9 +70,11 @@ impl StateMachine for Observed {
         if self.is_alive() {
             self.observe(&batch);
         }
+        panics::excuse_stopping(!self.can_read());
         self.replica.apply(batch);
+        panics::excuse_stopping(false);
         if let Some(last) = last
-            && self.is_alive()
+            && self.can_read()
         {
             self.check(before.next(), last);
         }
@@ -80,7 +90,7 @@ impl StateMachine for Observed {
 
     fn install(&self, meta: &SnapshotMeta, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
         self.replica.install(meta, frames)?;
-        if self.is_alive() {
+        if self.can_read() {
             let index = meta.log_id.index.get();
             self.world.note(&format!("member {} installs a snapshot at {index}", self.id));
             self.world.checked("snapshots installed");

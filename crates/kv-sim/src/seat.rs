@@ -13,6 +13,7 @@ use crate::invariants::log_matching::Log;
 pub(crate) struct Seat {
     pub(crate) disk: Disk,
     pub(crate) life: Option<Life>,
+    pub(crate) starting: bool,
     /// Counts starts.
     pub(crate) lives: u64,
     /// The greatest vote this member had when it went down.
@@ -45,6 +46,7 @@ impl Seat {
         Self {
             disk,
             life: None,
+            starting: false,
             lives: 0,
             vote: Default::default(),
             compacted: Revision::ZERO,

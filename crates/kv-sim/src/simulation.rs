@@ -1,6 +1,4 @@
-use std::cell::RefCell;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use kv_raft::host;
 use kv_types::{KeyRange, LogIndex};
@@ -15,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::inspector;
 use crate::invariants::healing;
 use crate::nemesis::Nemesis;
+use crate::panics;
 use crate::plan::Plan;
 use crate::truth::Truth;
 use crate::violation::Violation;
@@ -45,37 +44,17 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
-thread_local! {
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Lets a panic in a simulation be a violation of it, instead of a message alone.
-pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        PANIC.with_borrow_mut(|panic| {
-            panic.get_or_insert_with(|| info.to_string());
-        });
-    }));
-}
-
-fn take_panic() -> Option<String> {
-    PANIC.with_borrow_mut(Option::take)
-}
-
 /// Runs the simulation of a seed on this thread.
 ///
 /// # Errors
 /// If the host cannot do what it takes: a runtime, a temporary directory.
 pub fn simulate(seed: u64, aloud: bool) -> anyhow::Result<Report> {
     // Left by whatever ran before.
-    drop(take_panic());
+    drop(panics::take());
     let mut random = Random::new(seed);
-    let host = Arc::new(host::simulate(
-        random.next_u64(),
-        UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-    ));
+    let host = host::simulate(random.next_u64());
     let runtime = runtime(random.next_u64())?;
-    let report = runtime.block_on(Simulation::run(seed, random, Arc::clone(&host), aloud));
+    let report = runtime.block_on(Simulation::run(seed, random, aloud));
     // Tasks end with the runtime, and they are simulated up to there.
     drop(runtime);
     drop(host);
@@ -101,12 +80,7 @@ struct Simulation {
 }
 
 impl Simulation {
-    async fn run(
-        seed: u64,
-        mut random: Random,
-        host: Arc<host::Simulation>,
-        aloud: bool,
-    ) -> anyhow::Result<Report> {
+    async fn run(seed: u64, mut random: Random, aloud: bool) -> anyhow::Result<Report> {
         let plan = Plan::draw(&mut random);
         let truth = Truth::new().map_err(|violation| anyhow::anyhow!("{violation}"))?;
         let world = World::new(random.next_u64(), truth, aloud);
@@ -120,7 +94,7 @@ impl Simulation {
         let healed = tokio::select! {
             biased;
             () = simulation.violated() => Duration::ZERO,
-            healed = simulation.course(host) => healed,
+            healed = simulation.course() => healed,
         };
         simulation.note_panic();
         cluster.dispose();
@@ -153,7 +127,7 @@ impl Simulation {
     }
 
     fn note_panic(&self) {
-        if let Some(panic) = take_panic() {
+        if let Some(panic) = panics::take() {
             self.world.judge(Err(Violation {
                 invariant: "nothing panics",
                 detail: panic,
@@ -162,7 +136,7 @@ impl Simulation {
     }
 
     /// From the first start to the last check. How long healing took.
-    async fn course(&self, host: Arc<host::Simulation>) -> Duration {
+    async fn course(&self) -> Duration {
         for id in self.cluster.ids() {
             self.cluster.start(id).await;
         }
@@ -173,7 +147,6 @@ impl Simulation {
             cluster: self.cluster.clone(),
             random: self.world.fork_random(),
             calm_millis_max: self.plan.calm_millis_max,
-            host,
         };
         nemesis.run(self.plan.faults_for).await;
         let healed = self.heal().await;

@@ -7,9 +7,7 @@ mod shocks;
 
 use std::time::Duration;
 
-use kv_raft::host::Simulation;
 use kv_wal::faulty::Random;
-use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::chance;
@@ -23,14 +21,12 @@ pub(crate) struct Nemesis {
     pub(crate) cluster: Cluster,
     pub(crate) random: Random,
     pub(crate) calm_millis_max: u64,
-    pub(crate) host: Arc<Simulation>,
 }
 
 /// A fault that goes on for a while.
 struct Fault {
     cluster: Cluster,
     random: Random,
-    host: Arc<Simulation>,
 }
 
 impl Nemesis {
@@ -45,7 +41,6 @@ impl Nemesis {
                 let fault = Fault {
                     cluster: self.cluster.clone(),
                     random: Random::new(self.random.next_u64()),
-                    host: Arc::clone(&self.host),
                 };
                 faults.spawn(fault.run());
             }
@@ -85,8 +80,7 @@ impl Fault {
             75..80 => self.full_disk().await,
             80..84 => self.failing_sync(),
             84..90 => self.transfer().await,
-            90..95 => self.snapshot().await,
-            _ => self.jump_clock(),
+            _ => self.snapshot().await,
         }
     }
 

@@ -1,9 +1,6 @@
-use std::time::{Duration, UNIX_EPOCH};
-
 use kv_types::MemberId;
 
 use super::Fault;
-use crate::chance;
 
 impl Fault {
     /// The leadership is handed over in the middle of everything.
@@ -25,12 +22,5 @@ impl Fault {
             // As above.
             let _ = raft.snapshot().await;
         }
-    }
-
-    /// The wall clock jumps, for whoever starts from now on.
-    pub(super) fn jump_clock(mut self) {
-        let seconds = chance::within(&mut self.random, 0..1000);
-        self.fault("clock jump", &format!("to {seconds} s"));
-        self.host.set_wall_clock(UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds));
     }
 }
