@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kv_types::LeaseId;
+use kv_types::planted::{Bug, is_planted};
 use thiserror::Error;
 
 /// Most leases offered for revocation within any one second, as in etcd: a storm of expiries must leave room
@@ -145,7 +146,11 @@ impl Expiry {
             return Ok(Renewal::Expired);
         }
         let ttl_seconds = deadline.ttl_seconds;
-        let end = now.saturating_add(seconds(ttl_seconds));
+        let end = if is_planted(Bug::LeaseEndedEarly) {
+            deadline.end
+        } else {
+            now.saturating_add(seconds(ttl_seconds))
+        };
         self.set(
             id,
             Deadline {

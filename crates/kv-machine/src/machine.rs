@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{Change, LeaseBook, RangeError, ReadError, Store, StoreOptions, View, WriteError};
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{LeaseId, LogId, Revision, Term};
 
 use crate::cluster::{Cluster, Member, RaftMember};
@@ -145,7 +146,9 @@ impl Machine {
                 Outcome::LeaseGrant(self.grant(id, ttl_seconds, effects))
             }
             Command::LeaseRevoke(id) => Outcome::LeaseRevoke(self.revoke(id, effects)),
-            Command::LeaseExpire { id, term: of_clock } if of_clock == term => {
+            Command::LeaseExpire { id, term: of_clock }
+                if of_clock == term || is_planted(Bug::LeaseRevokedByOldLeader) =>
+            {
                 Outcome::LeaseRevoke(self.revoke(id, effects))
             }
             Command::LeaseExpire { .. } => Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound)),

@@ -11,6 +11,7 @@ use kv_raft::{
     Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
     host,
 };
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
@@ -177,6 +178,11 @@ impl Replica {
                         machine.apply_membership(log_id, encoded, members.into_iter().map(member).collect());
                     }
                     EntryPayload::Command(payload) => {
+                        let payload = if is_planted(Bug::ApplyTwice) {
+                            [&payload[..], &payload[..]].concat().into()
+                        } else {
+                            payload
+                        };
                         if let Err(error) = machine.apply(log_id, &payload, &mut effects) {
                             stop_before_diverging(&error);
                         }
@@ -205,7 +211,8 @@ impl Replica {
             .ok_or_else(|| SnapshotError::new("a snapshot has at least one frame"))??;
         let mut install =
             SnapshotInstall::begin(staged, self.store_options, &header).map_err(SnapshotError::new)?;
-        for frame in frames {
+        let missed = usize::from(is_planted(Bug::SnapshotMissesRows));
+        for frame in frames.skip(missed) {
             install.frame(&frame?).map_err(SnapshotError::new)?;
         }
         let installed = install.finish().map_err(SnapshotError::new)?;

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kv_sim::{Report, simulate};
+use kv_types::planted::Bug;
 
 /// Violations that are told in full.
 const TOLD_MAX: usize = 3;
@@ -29,7 +30,7 @@ pub(crate) fn run(from: u64, number: u64) -> anyhow::Result<bool> {
     let began = Instant::now();
     let mut totals = Totals::default();
     let mut told = Instant::now();
-    each(from, number, |report| {
+    each(None, from, number, |report| {
         totals.take(report);
         if told.elapsed() >= PROGRESS_INTERVAL {
             told = Instant::now();
@@ -41,8 +42,16 @@ pub(crate) fn run(from: u64, number: u64) -> anyhow::Result<bool> {
     Ok(totals.violations.is_empty())
 }
 
-/// Runs seeds on all cores and hands the reports over as they come, until `take` has enough.
-pub(crate) fn each(from: u64, number: u64, mut take: impl FnMut(Report) -> bool) -> anyhow::Result<()> {
+/// Runs seeds on all cores, perhaps with a bug planted, and hands the reports over as they come, until `take` has
+/// enough.
+pub(crate) fn each(
+    bug: Option<Bug>,
+    from: u64,
+    number: u64,
+    mut take: impl FnMut(Report) -> bool,
+) -> anyhow::Result<()> {
+    #[cfg(not(feature = "planted"))]
+    let _ = bug;
     let next = AtomicU64::new(from);
     let enough = AtomicBool::new(false);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -52,6 +61,8 @@ pub(crate) fn each(from: u64, number: u64, mut take: impl FnMut(Report) -> bool)
             let reports = reports.clone();
             let (next, enough) = (&next, &enough);
             scope.spawn(move || {
+                #[cfg(feature = "planted")]
+                kv_types::planted::plant(bug);
                 while !enough.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= from + number || reports.send(simulate(seed, false)).is_err() {

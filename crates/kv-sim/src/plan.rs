@@ -32,7 +32,7 @@ impl Plan {
         Self {
             size,
             election_timeout: Duration::from_millis(chance::one_of(random, &[1000, 1000, 500])),
-            snapshot_count: chance::one_of(random, &[20, 50, 200, 10_000]),
+            snapshot_count: chance::one_of(random, &[20, 20, 50, 200, 10_000]),
             progress_interval: Duration::from_secs(chance::one_of(random, &[2, 10])),
             store: store_options(),
             writers: chance::within(random, 2..6),

@@ -18,7 +18,7 @@ pub enum Bug {
     ReadIndexWithoutQuorum,
     /// A watch that resumes misses the first revision.
     LostWatchEvent,
-    /// A watch that has caught up gets the last revision again.
+    /// A watch that resumes gets the revision before again.
     DuplicateWatchEvent,
     /// Progress is reported before the events it covers.
     ProgressOvertakes,
