@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use kv_backend::{Backend, Batch};
 use kv_mvcc::{CheckpointPlan, Fill, Finished, View};
-use kv_types::planted::{Bug, is_planted};
 use kv_types::LogId;
+use kv_types::planted::{Bug, is_planted};
 
 use crate::error::MachineError;
 use crate::machine::Machine;

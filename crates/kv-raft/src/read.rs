@@ -75,7 +75,12 @@ impl Core {
     /// Confirms with a quorum that this member leads.
     pub(crate) async fn read_index_here(&self) -> ReadIndex {
         if is_planted(Bug::ReadIndexWithoutQuorum) {
-            return ReadIndex::At(self.progress.applied.borrow().map_or(0, |applied| applied.index()));
+            return ReadIndex::At(
+                self.progress
+                    .applied
+                    .borrow()
+                    .map_or(0, |applied| applied.index()),
+            );
         }
         match self.openraft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => ReadIndex::At(linearizer.read_log_id().log_id().index()),

@@ -8,8 +8,7 @@ use kv_backend::BackendHome;
 use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
 use kv_mvcc::{StoreOptions, View};
 use kv_raft::{
-    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
-    host,
+    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, host,
 };
 use kv_types::planted::{Bug, is_planted};
 use kv_types::{LogIndex, Revision};

@@ -13,7 +13,12 @@ impl PinnedSnapshot {
     /// Names a snapshot of the state after an entry: by the entry and by chance, for two snapshots of one entry need
     /// not have equal frames.
     pub(crate) fn new(snapshot: Snapshot, log_id: LogId) -> Self {
-        let id = format!("{}-{}-{:016x}", log_id.term.get(), log_id.index, host::random_u64());
+        let id = format!(
+            "{}-{}-{:016x}",
+            log_id.term.get(),
+            log_id.index,
+            host::random_u64()
+        );
         let membership = snapshot.membership();
         Self {
             snapshot,

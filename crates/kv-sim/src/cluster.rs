@@ -86,9 +86,7 @@ impl Cluster {
     /// Who leads, as most of them see it.
     pub(crate) fn leader(&self) -> Option<u64> {
         let seats = self.seats.lock();
-        let seen = seats
-            .values()
-            .filter_map(|seat| seat.status()?.leadership.leader);
+        let seen = seats.values().filter_map(|seat| seat.status()?.leadership.leader);
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
         seen.for_each(|leader| *votes.entry(leader.get()).or_default() += 1);
         let most = votes.into_iter().max_by_key(|(_, count)| *count);

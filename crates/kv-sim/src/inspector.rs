@@ -41,7 +41,11 @@ fn look(cluster: &Cluster) {
             seat.led = status.vote;
             let term = status.vote.0.get();
             cluster.world.note(&format!("member {id} leads in term {term}"));
-            check_leader(cluster, seat, status.purged.map_or(0, |purged| purged.index.get()));
+            check_leader(
+                cluster,
+                seat,
+                status.purged.map_or(0, |purged| purged.index.get()),
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use kv_sim::{Report, simulate};
+use kv_sim::{Report, Violation, simulate};
 use kv_types::planted::Bug;
 
 /// Violations that are told in full.
@@ -13,6 +13,9 @@ const TOLD_MAX: usize = 3;
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// One seed of so many is run twice.
+const REPLAYED_OF: u64 = 50;
 
 /// What came of all of them.
 #[derive(Default)]
@@ -65,7 +68,7 @@ pub(crate) fn each(
                 kv_types::planted::plant(bug);
                 while !enough.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + number || reports.send(simulate(seed, false)).is_err() {
+                    if seed >= from + number || reports.send(simulate_checked(seed)).is_err() {
                         return;
                     }
                 }
@@ -80,6 +83,21 @@ pub(crate) fn each(
         }
         Ok(())
     })
+}
+
+/// Now and then runs a seed twice: the same must happen.
+fn simulate_checked(seed: u64) -> anyhow::Result<Report> {
+    let mut report = simulate(seed, false)?;
+    if seed.is_multiple_of(REPLAYED_OF) {
+        let again = simulate(seed, false)?;
+        if again.trace_hash != report.trace_hash {
+            report.violation.get_or_insert(Violation {
+                invariant: "the same seed gives the same run",
+                detail: format!("{:016x}, then {:016x}", report.trace_hash, again.trace_hash),
+            });
+        }
+    }
+    Ok(report)
 }
 
 impl Totals {
@@ -124,7 +142,10 @@ impl Totals {
         );
         let mut names: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for report in &self.violations {
-            let name = report.violation.as_ref().map_or("", |violation| violation.invariant);
+            let name = report
+                .violation
+                .as_ref()
+                .map_or("", |violation| violation.invariant);
             names.entry(name).or_default().push(report.seed);
         }
         for (name, seeds) in names {

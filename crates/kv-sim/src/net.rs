@@ -335,13 +335,7 @@ impl Exchange {
     }
 
     /// One message of a stream: it waits while its way is blocked, until the stream is broken.
-    async fn hop_in_order(
-        &self,
-        from: u64,
-        to: u64,
-        kind: u64,
-        bytes: usize,
-    ) -> Result<(), TransportError> {
+    async fn hop_in_order(&self, from: u64, to: u64, kind: u64, bytes: usize) -> Result<(), TransportError> {
         while self.net.is_blocked(from, to) {
             tokio::time::sleep(STREAM_LOOK).await;
         }

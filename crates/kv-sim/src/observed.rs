@@ -92,7 +92,8 @@ impl StateMachine for Observed {
         self.replica.install(meta, frames)?;
         if self.can_read() {
             let index = meta.log_id.index.get();
-            self.world.note(&format!("member {} installs a snapshot at {index}", self.id));
+            self.world
+                .note(&format!("member {} installs a snapshot at {index}", self.id));
             self.world.checked("snapshots installed");
             self.check(Revision::INITIAL.next(), index);
             let verdict = state_hash::whole_state(&mut self.world.truth(), self.id, &self.replica.view());

@@ -234,7 +234,9 @@ impl Simulation {
 
     fn state(&self) -> String {
         let seats = self.cluster.seats.lock();
-        let states = seats.iter().map(|(id, seat)| format!("{id}: {:?}", seat.status()));
+        let states = seats
+            .iter()
+            .map(|(id, seat)| format!("{id}: {:?}", seat.status()));
         states.collect::<Vec<_>>().join("; ")
     }
 }

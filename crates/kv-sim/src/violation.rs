@@ -19,11 +19,7 @@ impl fmt::Display for Violation {
 }
 
 /// A violation unless `holds`.
-pub(crate) fn require(
-    holds: bool,
-    invariant: &'static str,
-    detail: impl FnOnce() -> String,
-) -> Verdict {
+pub(crate) fn require(holds: bool, invariant: &'static str, detail: impl FnOnce() -> String) -> Verdict {
     if holds {
         return Ok(());
     }

@@ -2,8 +2,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::warn;
 use kv_types::planted::{Bug, is_planted};
+use tracing::warn;
 
 use crate::error::WriteError;
 use crate::format::{

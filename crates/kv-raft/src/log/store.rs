@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
+use kv_types::planted::{Bug, is_planted};
 use kv_wal::{Callback, Health, Wal};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use kv_types::planted::{Bug, is_planted};
 
 use super::{InFlight, LogSize};
 use crate::codec;

@@ -156,8 +156,6 @@ async fn say(answers: &Answers, answer: &SnapshotAnswer) -> Result<(), ServiceEr
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    let result = host::blocking(work)
-        .await
-        .map_err(|_| ServiceError::Stopped)?;
+    let result = host::blocking(work).await.map_err(|_| ServiceError::Stopped)?;
     result.map_err(|error| ServiceError::Refused(format!("receive snapshot: {error}")))
 }

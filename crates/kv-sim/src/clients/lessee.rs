@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use kv_types::LeaseId;
 
-use super::request;
 use super::Desk;
+use super::request;
 use crate::chance;
 
 /// Takes leases, keeps them alive for a while, and lets them end.
@@ -37,9 +37,10 @@ impl Lessee {
         let began = self.desk.cluster.world.elapsed();
         let granted = self
             .desk
-            .ask(&door, |server| async move {
-                server.lease_grant(None, asked).await
-            })
+            .ask(
+                &door,
+                |server| async move { server.lease_grant(None, asked).await },
+            )
             .await
             .ok()?;
         self.promised(granted.id, began, granted.ttl_seconds);
@@ -84,9 +85,10 @@ impl Lessee {
             let began = self.desk.cluster.world.elapsed();
             let renewed = self
                 .desk
-                .ask(&door, |server| async move {
-                    server.lease_keep_alive(lease).await
-                })
+                .ask(
+                    &door,
+                    |server| async move { server.lease_keep_alive(lease).await },
+                )
                 .await;
             match renewed {
                 Ok(0) => return,
@@ -101,9 +103,7 @@ impl Lessee {
             // As above.
             let _ = self
                 .desk
-                .ask(&door, |server| async move {
-                    server.lease_revoke(lease).await
-                })
+                .ask(&door, |server| async move { server.lease_revoke(lease).await })
                 .await;
         }
     }

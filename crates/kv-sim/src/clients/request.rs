@@ -52,10 +52,7 @@ pub(crate) fn put(key: Bytes, value: Bytes, lease: Option<LeaseId>) -> PutReques
 }
 
 pub(crate) fn delete(range: KeyRange) -> DeleteRequest {
-    DeleteRequest {
-        range,
-        prev_kv: true,
-    }
+    DeleteRequest { range, prev_kv: true }
 }
 
 /// Puts two keys if the first is as it was last seen, and reads them otherwise.

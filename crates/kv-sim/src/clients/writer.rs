@@ -157,8 +157,7 @@ impl Writer {
             } else {
                 revisions::read(told, result.revision)
             };
-            let verdict =
-                acknowledged::delete(&self.desk.cluster.world.truth(), &range, &result).and(order);
+            let verdict = acknowledged::delete(&self.desk.cluster.world.truth(), &range, &result).and(order);
             self.desk.cluster.world.judge(verdict);
             self.tell("deletions", result.revision);
         }
@@ -213,20 +212,23 @@ impl Writer {
         let serializable = chance::percent(&mut self.desk.random, 50);
         let answer = self
             .desk
-            .ask(door, |server| async move {
-                server.range(request, serializable).await
-            })
+            .ask(
+                door,
+                |server| async move { server.range(request, serializable).await },
+            )
             .await;
         let world = &self.desk.cluster.world;
         let verdict = match &answer {
             Ok(result) => {
                 world.checked("reads of the past");
-                reads::not_compacted(at, compacted)
-                    .and(reads::range(&world.truth(), &range, Some(at), result))
+                reads::not_compacted(at, compacted).and(reads::range(
+                    &world.truth(),
+                    &range,
+                    Some(at),
+                    result,
+                ))
             }
-            Err(NoAnswer::Error(RequestError::Compacted)) => {
-                reads::refused_as_compacted(&world.truth(), at)
-            }
+            Err(NoAnswer::Error(RequestError::Compacted)) => reads::refused_as_compacted(&world.truth(), at),
             Err(_) => Ok(()),
         };
         world.judge(verdict);

@@ -18,7 +18,10 @@ pub(crate) fn check(truth: &Truth, leader: (Term, MemberId), log: &Log, purged: 
             continue;
         };
         require(log.get(index) == Some(record), "leader completeness", || {
-            format!("leader {leader:?} does not have the committed entry {}", entry.log_id)
+            format!(
+                "leader {leader:?} does not have the committed entry {}",
+                entry.log_id
+            )
         })?;
     }
     Ok(())

@@ -14,10 +14,7 @@ pub(crate) fn range(truth: &Truth, range: &KeyRange, at: Option<Revision>, told:
     let at = at.unwrap_or(told.revision);
     let expected = truth.range(range, at);
     require(told.kvs == expected, NAME, || {
-        format!(
-            "a read at {at} answers {:?} instead of {expected:?}",
-            told.kvs
-        )
+        format!("a read at {at} answers {:?} instead of {expected:?}", told.kvs)
     })?;
     require(told.revision <= truth.revision(), NAME, || {
         format!("a read answers at {}, which is in the future", told.revision)
@@ -34,6 +31,9 @@ pub(crate) fn not_compacted(at: Revision, compacted: Revision) -> Verdict {
 /// A refusal for being compacted has its reason.
 pub(crate) fn refused_as_compacted(truth: &Truth, at: Revision) -> Verdict {
     require(at < truth.compacted, NAME, || {
-        format!("a read at {at} is refused, but only {} is compacted", truth.compacted)
+        format!(
+            "a read at {at} is refused, but only {} is compacted",
+            truth.compacted
+        )
     })
 }

@@ -43,10 +43,7 @@ pub(crate) fn leaders_in_order(before: Option<&Entry>, entry: &CommittedEntry) -
     let leader = |log_id: &kv_types::LogId| (log_id.term, log_id.leader);
     let ordered = before.is_none_or(|before| leader(&before.log_id) <= leader(&entry.log_id));
     require(ordered, "election safety", || {
-        format!(
-            "{} is committed after an entry of a greater leader",
-            entry.log_id
-        )
+        format!("{} is committed after an entry of a greater leader", entry.log_id)
     })
 }
 
@@ -59,7 +56,9 @@ pub(crate) fn same_state(truth: &Truth, member: u64, view: &View, from: Revision
             truth.revision_after(last)
         )
     })?;
-    let from = view.compacted().map_or(from, |compacted| from.max(compacted.next()));
+    let from = view
+        .compacted()
+        .map_or(from, |compacted| from.max(compacted.next()));
     let mut changes = truth.changes(&KeyRange::all(), from, revision).into_iter();
     for found in view.history(from, revision) {
         let found = found.map_err(|error| Violation {

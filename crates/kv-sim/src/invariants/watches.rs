@@ -28,19 +28,15 @@ impl Watched {
         let expected = truth.changes(&self.range, self.next, last);
         let same = |(event, change): (&Arc<Event>, &Change)| event.row() == &change.row;
         let complete = expected.len() == events.len() && events.iter().zip(&expected).all(same);
-        require(
-            complete,
-            "watch: ordered, unique, atomic and reliable",
-            || {
-                let revisions = |event: &Arc<Event>| event.row().revision.to_string();
-                let got: Vec<_> = events.iter().map(revisions).collect();
-                let wanted: Vec<_> = expected
-                    .iter()
-                    .map(|change| change.row.revision.to_string())
-                    .collect();
-                format!("from {} on, {got:?} came instead of {wanted:?}", self.next)
-            },
-        )?;
+        require(complete, "watch: ordered, unique, atomic and reliable", || {
+            let revisions = |event: &Arc<Event>| event.row().revision.to_string();
+            let got: Vec<_> = events.iter().map(revisions).collect();
+            let wanted: Vec<_> = expected
+                .iter()
+                .map(|change| change.row.revision.to_string())
+                .collect();
+            format!("from {} on, {got:?} came instead of {wanted:?}", self.next)
+        })?;
         self.next = last.next();
         if self.prev_kv {
             events.iter().try_for_each(|event| right_prev(truth, event))?;

@@ -56,8 +56,7 @@ impl Fault {
             0 => {
                 let changes = chance::within(&mut self.random, 1..8);
                 for id in ids {
-                    self.cluster
-                        .with_disk(*id, |disk| disk.power_off_after(changes));
+                    self.cluster.with_disk(*id, |disk| disk.power_off_after(changes));
                 }
                 self.until(ids, |disk| disk.log.is_off()).await;
             }

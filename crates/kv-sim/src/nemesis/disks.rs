@@ -16,8 +16,7 @@ impl Fault {
         self.fault(kind, &id.to_string());
         self.cluster.with_disk(id, |disk| disk.pace.set(speed));
         self.wait(millis).await;
-        self.cluster
-            .with_disk(id, |disk| disk.pace.set(Speed::Normal));
+        self.cluster.with_disk(id, |disk| disk.pace.set(Speed::Normal));
     }
 
     pub(super) async fn full_disk(mut self) {

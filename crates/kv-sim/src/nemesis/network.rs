@@ -38,9 +38,11 @@ impl Fault {
             }
         }
         self.fault("partition, split", &format!("{sides:?}"));
-        ways.iter().for_each(|(from, to)| self.cluster.net.block(*from, *to));
+        ways.iter()
+            .for_each(|(from, to)| self.cluster.net.block(*from, *to));
         self.wait(300..8000).await;
-        ways.iter().for_each(|(from, to)| self.cluster.net.unblock(*from, *to));
+        ways.iter()
+            .for_each(|(from, to)| self.cluster.net.unblock(*from, *to));
     }
 
     /// A member comes and goes.
