@@ -162,6 +162,19 @@ impl Expiry {
         Ok(Renewal::Renewed { ttl_seconds })
     }
 
+    /// Ends a lease now, if there is one and time is kept here: its revoke may be on the way from an earlier
+    /// promotion, so it must not be renewed.
+    pub fn end(&mut self, id: LeaseId, now: Duration) {
+        if let Some(deadline) = self.leases.get(&id).copied() {
+            let ended = Deadline {
+                end: now.min(deadline.end),
+                retry: None,
+                ..deadline
+            };
+            self.set(id, ended);
+        }
+    }
+
     /// How long a lease still lives; zero if it has expired, `None` if there is no such lease.
     ///
     /// # Errors
