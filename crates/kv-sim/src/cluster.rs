@@ -226,7 +226,8 @@ impl Cluster {
             return;
         }
         self.world.note(&format!("member {id} has failed: {reason:?}"));
-        self.end(id, End::Process);
+        let is_off = self.with_disk(id, Disk::is_off) == Some(true);
+        self.end(id, if is_off { End::Power } else { End::Process });
         tokio::time::sleep(SUPERVISOR_PAUSE).await;
         self.start(id).await;
     }

@@ -65,6 +65,11 @@ impl Disk {
         self.troubled.load(Ordering::Relaxed)
     }
 
+    /// Whether the power went off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.log.is_off() || self.store.is_crashed()
+    }
+
     fn trouble(&self) {
         self.troubled.store(true, Ordering::Relaxed);
     }

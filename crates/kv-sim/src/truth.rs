@@ -135,7 +135,9 @@ impl Truth {
                 (Command::Compact(revision), Outcome::Compact(Ok(()))) => {
                     self.compacted = self.compacted.max(*revision);
                 }
-                (Command::LeaseExpire { id, .. }, Outcome::LeaseRevoke(Ok(()))) => expired.push(*id),
+                (Command::LeaseExpire { id, .. }, Outcome::LeaseRevoke(Ok(()))) => {
+                    expired.push(*id);
+                }
                 _ => {}
             }
             if let Some(token) = token_of(&proposal.command) {

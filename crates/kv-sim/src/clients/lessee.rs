@@ -56,6 +56,9 @@ impl Lessee {
             let known = truth.leases.entry(lease).or_default();
             known.promise(lease, until)
         };
+        world.note(&format!(
+            "lease {lease} is promised for {ttl_seconds} s from {began:?} on"
+        ));
         world.judge(verdict);
         world.checked("lease renewals");
     }
