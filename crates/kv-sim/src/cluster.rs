@@ -100,6 +100,11 @@ impl Cluster {
         }
         while let Err(reason) = self.try_start(id).await {
             self.world.note(&format!("member {id} does not start: {reason}"));
+            if self.with_disk(id, Disk::mend_rot) == Some(true) {
+                // It has refused damage, as it should; its disk is replaced by a copy without.
+                self.world.checked("damage refused");
+                continue;
+            }
             if !self.troubled(id) {
                 self.world.judge(Err(Violation {
                     invariant: "a member starts after any crash",

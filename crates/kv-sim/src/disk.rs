@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use crate::chance;
+use crate::rot::Rot;
 
 /// What a member keeps when it is not running, and how its disk behaves.
 pub(crate) struct Disk {
@@ -17,6 +18,7 @@ pub(crate) struct Disk {
     pub(crate) pace: SyncPace,
     /// Whether a fault is due or going on that may fail what the member does.
     troubled: AtomicBool,
+    rot: Mutex<Option<Rot>>,
     // Only copies in transit are there, and they are checked: files of the real system will do.
     snapshots: TempDir,
 }
@@ -28,6 +30,7 @@ impl Disk {
             store: FaultyHome::new(seed),
             pace: SyncPace::default(),
             troubled: AtomicBool::new(false),
+            rot: Mutex::new(None),
             snapshots: tempfile::tempdir()?,
         })
     }
@@ -63,6 +66,22 @@ impl Disk {
     /// Whether the disk may have failed what the member did.
     pub(crate) fn is_troubled(&self) -> bool {
         self.troubled.load(Ordering::Relaxed)
+    }
+
+    /// Lets a bit of the log change, unless one has.
+    pub(crate) fn strike_with_rot(&self, random: &mut Random) -> bool {
+        let mut rot = self.rot.lock();
+        if rot.is_none() {
+            *rot = Rot::strike(&self.log, random);
+            return rot.is_some();
+        }
+        false
+    }
+
+    /// Makes good what has changed, as from a copy of the disk. Whether something had.
+    pub(crate) fn mend_rot(&self) -> bool {
+        let rot = self.rot.lock().take();
+        rot.inspect(|rot| rot.mend(&self.log)).is_some()
     }
 
     /// Whether the power went off.

@@ -21,6 +21,7 @@ mod net;
 mod observed;
 mod panics;
 mod plan;
+mod rot;
 mod seat;
 mod simulation;
 mod trace;

@@ -37,7 +37,7 @@ impl Plan {
             store: store_options(),
             writers: chance::within(random, 2..6),
             watchers: chance::within(random, 1..4),
-            lessees: chance::within(random, 1..3),
+            lessees: chance::within(random, 1..5),
             faults_for: Duration::from_secs(chance::within(random, 20..60)),
             calm_millis_max: chance::one_of(random, &[1000, 3000, 8000]),
         }

@@ -7,7 +7,7 @@ use kv_types::planted::Bug;
 use crate::many;
 
 /// A bug that is not found within so many seeds is not found.
-const SEEDS_MAX: u64 = 300;
+const SEEDS_MAX: u64 = 600;
 
 /// Looks for each bug. Whether all were found.
 pub(crate) fn run() -> anyhow::Result<bool> {

@@ -11,11 +11,19 @@ pub(crate) struct Lessee {
     desk: Desk,
     id: u64,
     number: u64,
+    /// How much of its time a lease is left alone at most.
+    patience_percent: u64,
 }
 
 impl Lessee {
-    pub(crate) fn new(desk: Desk, id: u64) -> Self {
-        Self { desk, id, number: 0 }
+    pub(crate) fn new(mut desk: Desk, id: u64) -> Self {
+        let patience_percent = chance::one_of(&mut desk.random, &[60, 60, 120]);
+        Self {
+            desk,
+            id,
+            number: 0,
+            patience_percent,
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -77,11 +85,11 @@ impl Lessee {
             .await;
     }
 
-    /// Renews it some times, each in time if all goes well.
+    /// Renews it some times, each in time if all goes well and the client is no careless one.
     async fn keep(&mut self, lease: LeaseId, ttl_seconds: i64) {
         let ttl_millis = u64::try_from(ttl_seconds).unwrap_or(1) * 1000;
-        for _ in 0..self.desk.random.below(8) {
-            self.desk.think(ttl_millis * 2 / 3).await;
+        for _ in 0..self.desk.random.below(16) {
+            self.desk.think(ttl_millis * self.patience_percent / 100).await;
             let Some(door) = self.desk.door().await else {
                 return;
             };

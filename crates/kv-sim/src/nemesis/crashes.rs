@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use kv_wal::faulty::Random;
+
 use super::Fault;
 use crate::chance;
 use crate::cluster::End;
@@ -37,6 +39,24 @@ impl Fault {
         let id = self.victim();
         if self.cluster.end(id, End::Process) {
             self.fault("process killed", &id.to_string());
+        }
+        self.wait(0..2000).await;
+        self.cluster.start(id).await;
+    }
+
+    /// A member loses power, and a bit of its log has changed when it comes back.
+    pub(super) async fn rot(mut self) {
+        let id = self.victim();
+        if !self.cluster.end(id, End::Power) {
+            return;
+        }
+        self.fault("power lost", &id.to_string());
+        let mut random = Random::new(self.random.next_u64());
+        let struck = self
+            .cluster
+            .with_disk(id, |disk| disk.strike_with_rot(&mut random));
+        if struck == Some(true) {
+            self.fault("bit flip at rest", &id.to_string());
         }
         self.wait(0..2000).await;
         self.cluster.start(id).await;

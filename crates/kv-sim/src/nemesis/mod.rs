@@ -79,7 +79,8 @@ impl Fault {
             70..75 => self.stuck_disk().await,
             75..80 => self.full_disk().await,
             80..84 => self.failing_sync(),
-            84..90 => self.transfer().await,
+            84..88 => self.transfer().await,
+            88..93 => self.rot().await,
             _ => self.snapshot().await,
         }
     }
