@@ -39,6 +39,8 @@ impl Default for Options {
 #[derive(Default)]
 struct Figures {
     idle_rss: f64,
+    /// With the keys that lists and counts find: the same data on both.
+    filled_rss: f64,
     peak_rss: f64,
     rows: Vec<Row>,
 }
@@ -73,6 +75,8 @@ async fn measure(places: &Places, kind: Kind, nodes: usize, options: &Options) -
     };
     let channels = channels(&servers).await?;
     cases::prepare(&channels).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    figures.filled_rss = total(&servers)?.rss as f64 / nodes as f64;
     for case in cases::ALL {
         if options
             .only
@@ -137,6 +141,9 @@ fn print(nodes: usize, kvd: &[Figures], etcd: &[Figures]) {
         }
     }
     line("idle RSS per member", kvd, etcd, |figures| figures.idle_rss);
+    line("RSS per member with 100k keys", kvd, etcd, |figures| {
+        figures.filled_rss
+    });
     line("peak RSS per member", kvd, etcd, |figures| figures.peak_rss);
 }
 

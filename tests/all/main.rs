@@ -1,3 +1,5 @@
 //! Tests of running members: one module per area.
 
+mod bad_input;
+mod bootstrap;
 mod durability;

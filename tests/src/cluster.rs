@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kv_proto::etcdserverpb::StatusRequest;
 use kv_proto::etcdserverpb::kv_client::KvClient;
 use kv_proto::etcdserverpb::maintenance_client::MaintenanceClient;
@@ -22,7 +22,8 @@ pub struct Member {
     pub client_url: String,
     /// Its data directory.
     pub data_dir: PathBuf,
-    args: Vec<String>,
+    /// Its flags; of one that is given twice the last counts.
+    pub args: Vec<String>,
     process: Option<Process>,
 }
 
@@ -34,6 +35,33 @@ impl Member {
     pub fn start(&mut self) -> Result<()> {
         self.process = Some(Process::start(&server_binary()?, &self.args)?);
         Ok(())
+    }
+
+    /// Starts it by `command`, a program and its arguments that run what follows them.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn start_by(&mut self, command: &[String]) -> Result<()> {
+        let (program, first) = command.split_first().context("a program")?;
+        let binary = server_binary()?.display().to_string();
+        let args = [first, &[binary], &self.args].concat();
+        self.process = Some(Process::start(Path::new(program), &args)?);
+        Ok(())
+    }
+
+    /// Starts it, expecting that it refuses to; what it printed.
+    ///
+    /// # Errors
+    /// If it does not end by itself, or ends without a failure.
+    pub async fn refusal(&mut self) -> Result<String> {
+        let mut process = Process::start(&server_binary()?, &self.args)?;
+        let status = process.wait(READY_TIMEOUT).await;
+        let text = process.output().text();
+        ensure!(
+            !status.with_context(|| text.clone())?.success(),
+            "it ended well:\n{text}"
+        );
+        Ok(text)
     }
 
     /// Waits until it serves.

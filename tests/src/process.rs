@@ -98,13 +98,16 @@ impl Process {
         }
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, and of what it prints.
     ///
     /// # Errors
     /// If it does not end within `timeout`.
     pub async fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let status = tokio::time::timeout(timeout, self.child.wait()).await;
-        Ok(status.with_context(|| format!("the server still runs after {timeout:?}"))??)
+        let status = status.with_context(|| format!("the server still runs after {timeout:?}"))??;
+        // The senders go with the ends of its streams, which comes as an error.
+        let _ = self.ready.wait_for(|_| false).await;
+        Ok(status)
     }
 
     /// Ends the process at once, as a power switch would for the process alone, and waits for its end.

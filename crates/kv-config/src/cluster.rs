@@ -195,7 +195,8 @@ mod tests {
         let error = cluster.check_advertised("x", &[]).unwrap_err().to_string();
         assert_eq!(
             error,
-            "couldn't find local name \"x\" in the initial cluster configuration"
+            "couldn't find local name \"x\" in the initial cluster configuration (add it to --initial-cluster, or \
+             correct --name)"
         );
     }
 }

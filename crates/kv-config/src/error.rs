@@ -39,7 +39,9 @@ pub enum ConfigError {
         cluster: String,
     },
     /// `--name` is not in `--initial-cluster`.
-    #[error("couldn't find local name {name:?} in the initial cluster configuration")]
+    #[error(
+        "couldn't find local name {name:?} in the initial cluster configuration (add it to --initial-cluster, or correct --name)"
+    )]
     NameNotInCluster {
         /// The name of this member.
         name: String,

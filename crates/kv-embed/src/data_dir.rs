@@ -15,6 +15,7 @@ use crate::StartError;
 /// | `identity` | format, member ID and cluster ID, as text |
 /// | `wal/` | the log |
 /// | `db/` | the store: the checkpoint of the log |
+/// | `db.damaged-N/` | a store that was set aside; nothing reads it any more |
 /// | `snap/` | snapshots being received |
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -33,20 +34,33 @@ pub(crate) struct Identity {
 const FORMAT: u32 = 1;
 
 impl DataDir {
-    /// Creates what is missing, and takes the lock.
+    /// Creates what is missing, durably, and takes the lock.
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         let member = path.join("member");
-        for dir in [
-            path,
-            &member,
-            &member.join("wal"),
-            &member.join("db"),
-            &member.join("snap"),
-        ] {
+        let parts = ["wal", "db", "snap"].map(|part| member.join(part));
+        for dir in [&member].into_iter().chain(&parts) {
             create_dir(dir)?;
         }
         let lock = lock(&member.join("lock"))?;
+        // Also of what was there: it may have been created a moment before a power loss, which would take all
+        // that is in it.
+        for dir in [&member, path] {
+            sync_dir(dir)?;
+        }
+        sync_parent(path)?;
         Ok(Self { member, _lock: lock })
+    }
+
+    /// Gives the store a name under which it is not found again, and a new place to the next one. The name.
+    pub(crate) fn set_store_aside(&self) -> Result<PathBuf, StartError> {
+        let aside = |number: u32| self.member.join(format!("db.damaged-{number}"));
+        let name = (1..).map(aside).find(|name| !name.exists());
+        let name = name.unwrap_or_else(|| aside(u32::MAX));
+        let db = self.db();
+        std::fs::rename(&db, &name).map_err(StartError::io("set aside", &db))?;
+        create_dir(&db)?;
+        sync_dir(&self.member)?;
+        Ok(name)
     }
 
     pub(crate) fn wal(&self) -> PathBuf {
@@ -61,7 +75,7 @@ impl DataDir {
         self.member.join("snap")
     }
 
-    fn identity_path(&self) -> PathBuf {
+    pub(crate) fn identity_path(&self) -> PathBuf {
         self.member.join("identity")
     }
 
@@ -91,16 +105,39 @@ impl DataDir {
     }
 }
 
+/// Creates a directory and those above it, as far as they are missing; they are durable when this returns.
 fn create_dir(path: &Path) -> Result<(), StartError> {
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parents = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let created = parents.and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(path));
-            created.map_err(StartError::io("create directory", path))
-        }
-        created => created.map_err(StartError::io("create directory", path)),
+    let create = || std::fs::DirBuilder::new().mode(0o700).create(path);
+    let mut created = create();
+    if matches!(&created, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        path.parent().map_or(Ok(()), create_dir)?;
+        created = create();
     }
+    match created {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(source) => Err(StartError::io("create directory", path)(source)),
+    }
+}
+
+/// Makes the name of a directory durable, unless this user may not read the one it is in.
+fn sync_parent(path: &Path) -> Result<(), StartError> {
+    match path.parent().map_or(Ok(()), sync_dir) {
+        Err(StartError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+fn sync_dir(path: &Path) -> Result<(), StartError> {
+    // The parent of a relative name is the empty one.
+    let named = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(named)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StartError::io("sync directory", named))
 }
 
 fn lock(path: &Path) -> Result<File, StartError> {
@@ -174,6 +211,19 @@ mod tests {
         assert!(error.contains("in use by another process"), "{error}");
         drop(first);
         DataDir::open(temporary.path()).unwrap();
+    }
+
+    #[test]
+    fn each_store_that_is_set_aside_keeps_its_content_under_a_name_of_its_own() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temporary.path()).unwrap();
+        for number in ["1", "2"] {
+            std::fs::write(dir.db().join("content"), number).unwrap();
+            let aside = dir.set_store_aside().unwrap();
+            assert_eq!(aside.extension().unwrap(), &*format!("damaged-{number}"));
+            assert_eq!(std::fs::read_to_string(aside.join("content")).unwrap(), number);
+            assert!(std::fs::read_dir(dir.db()).unwrap().next().is_none());
+        }
     }
 
     #[test]

@@ -61,20 +61,42 @@ pub enum StartError {
         asked_cluster: ClusterId,
     },
     /// An address cannot be listened on.
-    #[error("listen on {url}: {source}")]
+    #[error("listen on {url}: {source}; stop what uses the address, or choose another --{flag}")]
     Listen {
+        /// The flag with the URL.
+        flag: &'static str,
         /// The URL.
         url: String,
         /// What the system said.
         source: io::Error,
     },
     /// The log cannot be opened.
-    #[error("open the log in {dir}: {source}", dir = dir.display())]
+    #[error("open the log in {dir}: {source}{advice}", dir = dir.display(), advice = log_advice(source))]
     Log {
         /// Its directory.
         dir: PathBuf,
         /// Why.
         source: kv_wal::OpenError,
+    },
+    /// The log is gone, and with it what this member has promised to the others.
+    #[error(
+        "the log in {dir} is missing, although this member has run before; restore the data directory, or remove \
+         all of it and let this member join anew",
+        dir = dir.display()
+    )]
+    LogMissing {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// There are data, but the file that says whose they are is gone.
+    #[error(
+        "{path} is missing, although there are data of a member; restore it, or remove the whole data directory and \
+         let this member join anew",
+        path = path.display()
+    )]
+    IdentityMissing {
+        /// The file.
+        path: PathBuf,
     },
     /// The store cannot be opened.
     #[error("open the store in {dir}: {source}", dir = dir.display())]
@@ -83,6 +105,35 @@ pub enum StartError {
         dir: PathBuf,
         /// Why.
         source: kv_server::MachineError,
+    },
+    /// The store is damaged, and the log does not reach back far enough to make a new one.
+    #[error(
+        "the store in {dir} is damaged ({source}), and cannot be made anew from the log, which begins after entry \
+         {purged}; restore the data directory from a backup, or remove it and let this member join anew",
+        dir = dir.display()
+    )]
+    StoreLost {
+        /// Its directory.
+        dir: PathBuf,
+        /// The last entry the log does not have any more.
+        purged: u64,
+        /// What is damaged.
+        source: kv_server::MachineError,
+    },
+    /// The store is older than the beginning of the log: entries are missing between them.
+    #[error(
+        "the store in {dir} {state}, but the log begins after entry {purged}: what lies between is missing; \
+         restore the data directory from a backup, or remove it and let this member join anew",
+        dir = dir.display(),
+        state = applied.map_or("is empty".to_owned(), |applied| format!("ends at entry {applied}"))
+    )]
+    StoreBehindLog {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The last entry applied to it.
+        applied: Option<u64>,
+        /// The last entry the log does not have any more.
+        purged: u64,
     },
     /// Raft did not start.
     #[error(transparent)]
@@ -101,6 +152,16 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("start a thread: {0}")]
     Thread(io::Error),
+}
+
+fn log_advice(error: &kv_wal::OpenError) -> &'static str {
+    match error {
+        kv_wal::OpenError::Damaged { .. } => {
+            "; restore the data directory from a backup, or remove it and let this member join anew"
+        }
+        kv_wal::OpenError::NewerFormat { .. } => "; use the newer kvd",
+        kv_wal::OpenError::Io { .. } | kv_wal::OpenError::Missing { .. } => "",
+    }
 }
 
 impl StartError {

@@ -21,6 +21,7 @@ mod listen;
 mod log_gauge;
 mod member;
 mod peers;
+mod storage;
 
 pub use error::StartError;
 pub use kv_config::{Config, ConfigError, Options};

@@ -31,11 +31,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const PING_INTERVAL: Duration = Duration::from_secs(2 * 3600);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Binds every address of every URL, before anything is served.
-pub(crate) async fn bind(urls: &[Url]) -> Result<Vec<TcpListener>, StartError> {
+/// Binds every address of every URL of a flag, before anything is served.
+pub(crate) async fn bind(flag: &'static str, urls: &[Url]) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners = Vec::new();
     for url in urls {
         let failed = |source| StartError::Listen {
+            flag,
             url: url.to_string(),
             source,
         };

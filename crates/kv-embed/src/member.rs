@@ -2,33 +2,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_backend::SledHome;
 use kv_config::{ClusterState, Config, InitialMember, Url};
 use kv_gateway::Edge;
-use kv_mvcc::StoreOptions;
 use kv_peer::{PeerOptions, PeerTransport};
 use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
-use kv_server::{LeaderDesk, Replica, RequestError, Running, Server, ServerOptions};
-use kv_wal::Wal;
+use kv_server::{LeaderDesk, RequestError, Running, Server, ServerOptions};
 use tokio::net::TcpListener;
 
 use crate::data_dir::{DataDir, Identity};
 use crate::error::StartError;
 use crate::listen::{Listeners, bind};
 use crate::log_gauge::{Gauge, Syncs};
-use crate::peers;
+use crate::{peers, storage};
 
 /// How long requests under way may take to finish when the member is shut down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long the last answers to peers may take to be sent: all are settled, as Raft has stopped.
 const PEER_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// Requests the log queues: more than Raft has under way, so that Raft never waits for room.
-const LOG_QUEUE_BYTES: usize = 256 << 20;
-
-/// While the disk is full, the log tries again this often.
-const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
 
 /// A running member.
 ///
@@ -49,8 +40,8 @@ impl Member {
     /// # Errors
     /// [`StartError`], with nothing left running. Dropping the future stops the start.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let peer_listeners = bind(&config.listen_peer_urls).await?;
-        let client_listeners = bind(&config.listen_client_urls).await?;
+        let peer_listeners = bind("listen-peer-urls", &config.listen_peer_urls).await?;
+        let client_listeners = bind("listen-client-urls", &config.listen_client_urls).await?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let identity = identify(&config, &data_dir)?;
         let member = Self::start_serving_peers(&config, data_dir, identity, peer_listeners).await?;
@@ -64,8 +55,8 @@ impl Member {
         listeners: Vec<TcpListener>,
     ) -> Result<Self, StartError> {
         let syncs = Arc::new(Syncs::new());
-        let wal = open_wal(&data_dir, &syncs).await?;
-        let replica = open_replica(&data_dir, config).await?;
+        let interval = config.watch_progress_notify_interval;
+        let (wal, replica) = storage::open(&data_dir, identity, Arc::clone(&syncs), interval).await?;
         let peer_identity = kv_peer::Identity {
             cluster: identity.cluster,
             member: identity.member,
@@ -166,7 +157,7 @@ impl Member {
     }
 }
 
-/// Whose data the directory holds; for a new one, who the flags say this is.
+/// Whose data the directory holds; for a new one, whose it is going to be.
 fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError> {
     let asked = Identity {
         member: config.member_id(),
@@ -191,50 +182,7 @@ fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError>
             Ok(identity)
         }
         None if config.initial_cluster_state == ClusterState::Existing => Err(StartError::Join),
-        None => {
-            data_dir.set_identity(asked)?;
-            Ok(asked)
-        }
-    }
-}
-
-async fn open_wal(data_dir: &DataDir, syncs: &Arc<Syncs>) -> Result<Wal, StartError> {
-    let dir = data_dir.wal();
-    let options = kv_wal::Options {
-        full_disk_retry: Some(FULL_DISK_RETRY),
-        queue_bytes: LOG_QUEUE_BYTES,
-        observer: Some(Arc::clone(syncs) as Arc<dyn kv_wal::Observer>),
-        ..kv_wal::Options::default()
-    };
-    let opening = dir.clone();
-    let opened = blocking(move || Wal::open(&opening, options)).await;
-    let (wal, recovered) = opened.map_err(|source| StartError::Log { dir, source })?;
-    for repaired in &recovered.repaired {
-        tracing::warn!(
-            file = %repaired.file.display(),
-            offset = repaired.offset,
-            bytes = repaired.bytes,
-            "removed an unfinished write from the end of the log; it was never acknowledged"
-        );
-    }
-    Ok(wal)
-}
-
-async fn open_replica(data_dir: &DataDir, config: &Config) -> Result<Arc<Replica>, StartError> {
-    let dir = data_dir.db();
-    let home = Arc::new(SledHome::new(&dir));
-    let interval = config.watch_progress_notify_interval;
-    let opened = blocking(move || Replica::open(home, StoreOptions::default(), interval)).await;
-    opened
-        .map(Arc::new)
-        .map_err(|source| StartError::Store { dir, source })
-}
-
-/// Runs what reads and writes files off the runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        None => Ok(asked),
     }
 }
 

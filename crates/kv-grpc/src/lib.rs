@@ -5,6 +5,7 @@
 
 mod body;
 mod calls;
+mod codec;
 mod convert;
 mod error;
 mod leader;

@@ -12,11 +12,11 @@ use kv_server::Server;
 use prost::Message;
 use tonic::codec::{Codec, Streaming};
 use tonic::{Code, Status};
-use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
 use crate::body::{Ending, Received, Sent, code_of};
 use crate::calls::{Call, Calls};
+use crate::codec::MessageCodec;
 use crate::error::{NO_LEADER, Refusal};
 use crate::method::{Kind, unknown};
 use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
@@ -140,7 +140,7 @@ async fn dispatch<B: RequestBody>(
         Method::LeaseGrant => unary(server, request, lease::grant).await,
         Method::LeaseRevoke => unary(server, request, lease::revoke).await,
         Method::LeaseKeepAlive => {
-            let codec = ProstCodec::<etcd::LeaseKeepAliveResponse, etcd::LeaseKeepAliveRequest>::default();
+            let codec = MessageCodec::<etcd::LeaseKeepAliveResponse, etcd::LeaseKeepAliveRequest>::default();
             bidi_stream(codec, server, request, lease::keep_alive).await
         }
         Method::LeaseTimeToLive => unary(server, request, lease::time_to_live).await,
@@ -206,7 +206,7 @@ where
     A: Message + 'static,
     F: Future<Output = Result<A, Status>>,
 {
-    let mut framing = framing(ProstCodec::<A, Q>::default(), &server);
+    let mut framing = framing(MessageCodec::<A, Q>::default(), &server);
     let service = service_fn(move |request: tonic::Request<Q>| {
         let answer = handler(server.clone(), request.into_inner());
         async { answer.await.map(tonic::Response::new) }
@@ -226,7 +226,7 @@ where
     S: futures_util::Stream<Item = Result<A, Status>> + Send + 'static,
     F: Future<Output = Result<S, Status>>,
 {
-    let mut framing = framing(ProstCodec::<A, Q>::default(), &server);
+    let mut framing = framing(MessageCodec::<A, Q>::default(), &server);
     let service = service_fn(move |request: tonic::Request<Q>| {
         let answers = handler(server.clone(), request.into_inner());
         async { answers.await.map(tonic::Response::new) }

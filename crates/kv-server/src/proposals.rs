@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use kv_machine::Proposal;
 use kv_types::RequestId;
@@ -23,7 +25,9 @@ pub(crate) struct ProposalQueue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    packs: Vec<Pack>,
+    /// Oldest first; none is empty.
+    packs: VecDeque<Pack>,
+    /// Of all payloads.
     bytes: usize,
 }
 
@@ -61,42 +65,47 @@ impl ProposalQueue {
             if waiting.bytes >= WAITING_BYTES_MAX {
                 return Err(RequestError::TooManyRequests);
             }
-            if waiting
-                .packs
-                .last()
-                .is_none_or(|pack| pack.buffer.len() >= PAYLOAD_BYTES)
-            {
-                waiting.packs.push(Pack::new());
-            }
-            let pack = waiting.packs.last_mut().expect("pushed above if it was missing");
+            let mut pack = match waiting.packs.pop_back() {
+                Some(pack) if pack.buffer.len() < PAYLOAD_BYTES => pack,
+                full => {
+                    waiting.packs.extend(full);
+                    Pack::new()
+                }
+            };
             let start = pack.buffer.len();
             proposal.encode(&mut pack.buffer);
             let length = pack.buffer.len() - start;
-            if length > bytes_max {
+            let too_large = length > bytes_max;
+            if too_large {
                 pack.buffer.truncate(start);
+            } else {
+                pack.ids.push(proposal.id);
+                waiting.bytes += length;
+            }
+            if !pack.ids.is_empty() {
+                waiting.packs.push_back(pack);
+            }
+            if too_large {
                 return Err(RequestError::TooLarge);
             }
-            pack.ids.push(proposal.id);
-            waiting.bytes += length;
         }
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// Waits for proposals and takes all of them, oldest first.
-    pub(crate) async fn take(&self) -> Vec<Pack> {
-        loop {
-            let arrived = self.arrived.notified();
-            {
-                let mut waiting = self.waiting.lock();
-                waiting.bytes = 0;
-                let packs = std::mem::take(&mut waiting.packs);
-                if packs.iter().any(|pack| !pack.ids.is_empty()) {
-                    return packs.into_iter().filter(|pack| !pack.ids.is_empty()).collect();
-                }
-            }
-            arrived.await;
+    /// Returns when there may be proposals. Nothing is lost when the future is dropped.
+    pub(crate) async fn arrived(&self) {
+        if self.waiting.lock().packs.is_empty() {
+            self.arrived.notified().await;
         }
+    }
+
+    /// Takes the oldest pack, if there is one.
+    pub(crate) fn take(&self) -> Option<Pack> {
+        let mut waiting = self.waiting.lock();
+        let pack = waiting.packs.pop_front()?;
+        waiting.bytes -= pack.buffer.len();
+        Some(pack)
     }
 }
 
@@ -128,7 +137,8 @@ mod tests {
         for id in 0..3 {
             queue.push(&put(id, 200 * 1024), usize::MAX).unwrap();
         }
-        let packs = queue.take().await;
+        queue.arrived().await;
+        let packs: Vec<Pack> = std::iter::from_fn(|| queue.take()).collect();
         let ids: Vec<Vec<u64>> = packs
             .iter()
             .map(|pack| pack.ids.iter().map(|id| id.get()).collect())
@@ -153,7 +163,9 @@ mod tests {
             }
         };
         assert_eq!((refusal, accepted), (RequestError::TooManyRequests, 32));
-        assert_eq!(queue.take().await.len(), 32);
+        assert!(queue.take().is_some());
         assert_eq!(queue.push(&put(99, 1), usize::MAX), Ok(()));
+        assert_eq!(std::iter::from_fn(|| queue.take()).count(), 32);
+        assert_eq!(queue.waiting.lock().bytes, 0);
     }
 }

@@ -8,6 +8,7 @@ use kv_machine::{Command, Outcome, Proposal};
 use kv_raft::{AskError, Leadership, ProposeError, Raft, ReadIndexError, Role};
 use kv_types::{HistogramSnapshot, LeaseId, MemberId, Revision, Term};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::RequestError;
@@ -68,11 +69,29 @@ impl Shell {
     /// Takes proposals to the log until the member stops. Each pack waits for its own commit, so that later ones
     /// are not held up.
     pub(crate) async fn run_proposals(self: Arc<Self>) {
+        let places = Arc::new(Semaphore::new(PACKS_IN_FLIGHT));
         loop {
-            for pack in self.proposals.take().await {
+            self.proposals.arrived().await;
+            let place = Arc::clone(&places).acquire_owned().await;
+            let place = place.expect("the semaphore is never closed");
+            // All who are ready to propose do it now, and share the entry.
+            tokio::task::yield_now().await;
+            if let Some(pack) = self.proposals.take() {
                 let shell = Arc::clone(&self);
-                tokio::spawn(async move { shell.propose_pack(pack).await });
+                tokio::spawn(async move { shell.propose_in_place(pack, place).await });
             }
+        }
+    }
+
+    /// Proposes a pack, which keeps its place for a while at most: one that is stuck must not stop the others.
+    async fn propose_in_place(&self, pack: Pack, place: OwnedSemaphorePermit) {
+        let mut proposing = std::pin::pin!(self.propose_pack(pack));
+        if tokio::time::timeout(PLACE_KEPT_MAX, proposing.as_mut())
+            .await
+            .is_err()
+        {
+            drop(place);
+            proposing.await;
         }
     }
 
@@ -378,6 +397,14 @@ impl Shell {
         }
     }
 }
+
+/// Packs that are on their way to the log at a time. While so many are, proposals gather in the next one: a log
+/// entry costs the members several times what a command in it does. More than one, so that the log writes one
+/// while another travels.
+const PACKS_IN_FLIGHT: usize = 3;
+
+/// A pack that is not committed after this time makes place for the next, as if there were no bound.
+const PLACE_KEPT_MAX: Duration = Duration::from_millis(100);
 
 /// Between two questions to a leader that is not there yet.
 const ASK_PAUSE: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The operating system refused.
-    #[error("{action} {}", file.display())]
+    #[error("{action} {}: {source}", file.display())]
     Io {
         /// What was attempted.
         action: &'static str,
@@ -27,6 +27,12 @@ pub enum OpenError {
         offset: u64,
         /// What is wrong there.
         reason: &'static str,
+    },
+    /// There is no log, and none was to be created.
+    #[error("there is no log in {}", directory.display())]
+    Missing {
+        /// Where there is none.
+        directory: PathBuf,
     },
     /// A newer build wrote this log.
     #[error("log segment {} has format version {found}, this build reads up to {supported}", file.display())]
@@ -58,7 +64,7 @@ pub enum WriteError {
     },
     /// A write or sync failed. What was acknowledged is safe and the state went back to what is durable.
     /// What failed may yet be found by the next recovery, unless a later request succeeds.
-    #[error("{action} {}", file.display())]
+    #[error("{action} {}: {source}", file.display())]
     Io {
         /// What was attempted.
         action: &'static str,
@@ -129,7 +135,7 @@ pub enum ReadError {
         first: u64,
     },
     /// The operating system refused.
-    #[error("read {}", file.display())]
+    #[error("read {}: {source}", file.display())]
     Io {
         /// The segment.
         file: PathBuf,

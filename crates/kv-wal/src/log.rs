@@ -77,6 +77,10 @@ impl Log {
         };
         let names = storage.list().map_err(list_error)?;
         let found = recovery::recover(&*storage, &names)?;
+        if found.is_none() && !options.create {
+            let directory = storage.path("");
+            return Err(OpenError::Missing { directory });
+        }
         let keep = options.spare_segments;
         let spares = Spares::new(storage.clone(), meter.clone(), options.segment_bytes, keep);
         let file = storage.path("");
@@ -395,7 +399,7 @@ impl Log {
     }
 
     fn poison(&mut self, error: &WriteError) -> WriteError {
-        let reason: Arc<str> = with_sources(error).into();
+        let reason: Arc<str> = error.to_string().into();
         self.condition = Condition::Poisoned(reason.clone());
         WriteError::Poisoned { reason }
     }
@@ -461,16 +465,6 @@ fn create_error(error: WriteError) -> OpenError {
             source: io::Error::other(other),
         },
     }
-}
-
-fn with_sources(error: &WriteError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// Sizes and behaviour of a log. The defaults are those of the product.
 #[derive(Clone)]
 pub struct Options {
+    /// Whether to begin a log where there is none. Without it that is [`OpenError::Missing`](crate::OpenError), and
+    /// nothing on disk is changed.
+    pub create: bool,
     /// Length of a segment's file once the log has grown; rounded up to pages of 4 KiB. A record that is
     /// larger gets a segment of its own size.
     pub segment_bytes: u64,
@@ -37,6 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            create: true,
             segment_bytes: 64 << 20,
             first_segment_bytes: 4 << 20,
             spare_segments: 2,

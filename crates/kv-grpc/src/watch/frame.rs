@@ -10,7 +10,9 @@ use kv_watch::Event;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
-use tonic_prost::{ProstCodec, ProstDecoder};
+use tonic_prost::ProstDecoder;
+
+use crate::codec;
 
 /// The number of `WatchResponse.events`.
 const EVENTS_TAG: u32 = 11;
@@ -89,6 +91,9 @@ fn key_value(row: &Row) -> mvccpb::KeyValue {
     }
 }
 
+/// What the buffer of a stream begins with, and keeps while nothing happens: a member has thousands of them.
+const ENCODE_BUFFER_BYTES: usize = 1024;
+
 /// Requests in, frames out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WatchCodec;
@@ -104,7 +109,7 @@ impl Codec for WatchCodec {
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<etcd::WatchResponse, etcd::WatchRequest>::raw_decoder(BufferSettings::default())
+        codec::decoder()
     }
 }
 
@@ -120,6 +125,10 @@ impl Encoder for FrameEncoder {
         buf.reserve(frame.encoded_len());
         frame.encode(buf);
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        codec::buffers(ENCODE_BUFFER_BYTES)
     }
 }
 

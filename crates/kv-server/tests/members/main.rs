@@ -1,5 +1,6 @@
 //! Whole members in this process, on disks that fail when they are told to: power losses, syncs that are held back,
 //! full disks.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod cluster;
 mod disk;

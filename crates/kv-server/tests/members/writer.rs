@@ -136,7 +136,7 @@ impl Writer {
     }
 
     async fn delete(&mut self, server: &Server, key: Bytes) -> bool {
-        self.journal.forget(&[key.clone()]);
+        self.journal.forget(std::slice::from_ref(&key));
         let request = DeleteRequest {
             range: KeyRange::single(key.clone()),
             prev_kv: false,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kv_wal::faulty::FaultyStorage;
-use kv_wal::{OpenError, ReadError, Storage, Wal};
+use kv_wal::{OpenError, Options, ReadError, Storage, Wal};
 
 use crate::common::{Manual, Model, contents, small};
 
@@ -207,6 +207,22 @@ fn a_segment_of_which_the_first_sync_never_came_is_removed() {
         assert_eq!(log.recovered.repaired, []);
         log.append(21..60, 300).unwrap();
     }
+}
+
+#[test]
+fn a_log_that_must_be_there_is_not_created() {
+    let options = || Options {
+        create: false,
+        ..small()
+    };
+    let storage = FaultyStorage::new();
+    for _ in 0..2 {
+        let opened = Wal::open_manual(std::sync::Arc::new(storage.clone()), options());
+        assert!(matches!(opened.err().unwrap(), OpenError::Missing { .. }));
+        assert_eq!(storage.list().unwrap(), Vec::<String>::new());
+    }
+    let storage = written().close();
+    Wal::open_manual(std::sync::Arc::new(storage), options()).unwrap();
 }
 
 #[test]
