@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kv_types::LeaseId;
+use kv_types::planted::{Bug, is_planted};
 use thiserror::Error;
 
 /// Most leases offered for revocation within any one second, as in etcd: a storm of expiries must leave room
@@ -145,7 +146,11 @@ impl Expiry {
             return Ok(Renewal::Expired);
         }
         let ttl_seconds = deadline.ttl_seconds;
-        let end = now.saturating_add(seconds(ttl_seconds));
+        let end = if is_planted(Bug::LeaseEndedEarly) {
+            deadline.end
+        } else {
+            now.saturating_add(seconds(ttl_seconds))
+        };
         self.set(
             id,
             Deadline {
@@ -155,6 +160,19 @@ impl Expiry {
             },
         );
         Ok(Renewal::Renewed { ttl_seconds })
+    }
+
+    /// Ends a lease now, if there is one and time is kept here: its revoke may be on the way from an earlier
+    /// promotion, so it must not be renewed.
+    pub fn end(&mut self, id: LeaseId, now: Duration) {
+        if let Some(deadline) = self.leases.get(&id).copied() {
+            let ended = Deadline {
+                end: now.min(deadline.end),
+                retry: None,
+                ..deadline
+            };
+            self.set(id, ended);
+        }
     }
 
     /// How long a lease still lives; zero if it has expired, `None` if there is no such lease.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use kv_backend::{Backend, Batch};
 use kv_mvcc::{CheckpointPlan, Fill, Finished, View};
 use kv_types::LogId;
+use kv_types::planted::{Bug, is_planted};
 
 use crate::error::MachineError;
 use crate::machine::Machine;
@@ -70,11 +71,22 @@ impl Machine {
             plan: self.store.begin_checkpoint(),
             view: self.store.view(),
             applied: self.applied,
-            state: records::encode_state(self.applied, &self.cluster),
+            state: records::encode_state(self.claimed(), &self.cluster),
             leases,
             header: snapshot::Header::of(self),
             backend: Arc::clone(&self.backend),
         })
+    }
+
+    /// The last entry that a checkpoint says it holds.
+    fn claimed(&self) -> Option<LogId> {
+        if is_planted(Bug::CheckpointRunsAhead) {
+            return self.applied.map(|applied| LogId {
+                index: applied.index.next(),
+                ..applied
+            });
+        }
+        self.applied
     }
 
     /// Takes note that a checkpoint has been written: what it holds need not stay in memory. What is returned

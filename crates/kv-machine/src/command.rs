@@ -25,12 +25,14 @@ pub enum Command {
     },
     /// Ends a lease and deletes its keys.
     LeaseRevoke(LeaseId),
-    /// Ends a lease whose time is over by the clock of the leader of `term`. In the log of another term it does
-    /// nothing: that leader may have renewed the lease.
+    /// Ends a lease whose time is over by the clock of `leader` in `term`. In the log of another leader it does
+    /// nothing: that one may have renewed the lease.
     LeaseExpire {
         /// The lease.
         id: LeaseId,
-        /// The term of the leader whose clock it was.
+        /// The leader whose clock it was.
+        leader: MemberId,
+        /// Its term, which may have a second leader.
         term: Term,
     },
     /// Says what a started member is called and where it serves clients.
@@ -61,7 +63,8 @@ mod tag {
     pub(super) const LEASE_GRANT: u8 = 5;
     pub(super) const LEASE_REVOKE: u8 = 6;
     pub(super) const PUBLISH: u8 = 7;
-    pub(super) const LEASE_EXPIRE: u8 = 8;
+    // 8 was an expiry that did not name the leader.
+    pub(super) const LEASE_EXPIRE: u8 = 9;
 }
 
 impl Proposal {
@@ -95,9 +98,10 @@ impl Proposal {
                 buffer.tag(tag::LEASE_REVOKE);
                 buffer.signed(id.get());
             }
-            Command::LeaseExpire { id, term } => {
+            Command::LeaseExpire { id, leader, term } => {
                 buffer.tag(tag::LEASE_EXPIRE);
                 buffer.signed(id.get());
+                buffer.unsigned(leader.get());
                 buffer.unsigned(term.get());
             }
             Command::Publish {
@@ -143,6 +147,7 @@ impl Proposal {
             tag::LEASE_REVOKE => Command::LeaseRevoke(LeaseId::new(reader.signed()?)),
             tag::LEASE_EXPIRE => Command::LeaseExpire {
                 id: LeaseId::new(reader.signed()?),
+                leader: MemberId::new(reader.unsigned()?),
                 term: Term::new(reader.unsigned()?),
             },
             tag::PUBLISH => Command::Publish {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{Change, LeaseBook, RangeError, ReadError, Store, StoreOptions, View, WriteError};
-use kv_types::{LeaseId, LogId, Revision, Term};
+use kv_types::planted::{Bug, is_planted};
+use kv_types::{LeaseId, LogId, Revision};
 
 use crate::cluster::{Cluster, Member, RaftMember};
 use crate::command::{Command, Proposal};
@@ -108,7 +109,7 @@ impl Machine {
             Proposal::decode_all(payload).map_err(|source| ApplyError::Decode { log_id, source })?;
         for Proposal { id, command } in proposals {
             let outcome = self
-                .apply_command(command, log_id.term, effects)
+                .apply_command(command, log_id, effects)
                 .map_err(|source| ApplyError::Read { log_id, source })?;
             effects.outcomes.push((id, outcome));
         }
@@ -130,7 +131,7 @@ impl Machine {
     fn apply_command(
         &mut self,
         command: Command,
-        term: Term,
+        log_id: LogId,
         effects: &mut Effects,
     ) -> Result<Outcome, ReadError> {
         let book = &mut Book(&mut self.lessor);
@@ -145,7 +146,10 @@ impl Machine {
                 Outcome::LeaseGrant(self.grant(id, ttl_seconds, effects))
             }
             Command::LeaseRevoke(id) => Outcome::LeaseRevoke(self.revoke(id, effects)),
-            Command::LeaseExpire { id, term: of_clock } if of_clock == term => {
+            Command::LeaseExpire { id, leader, term }
+                if (term, leader) == (log_id.term, log_id.leader)
+                    || is_planted(Bug::LeaseRevokedByOldLeader) =>
+            {
                 Outcome::LeaseRevoke(self.revoke(id, effects))
             }
             Command::LeaseExpire { .. } => Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound)),

@@ -118,27 +118,17 @@ fn a_revoked_lease_takes_its_keys_along_in_one_revision() {
 }
 
 #[test]
-fn an_expiry_of_another_term_does_nothing() {
+fn an_expiry_of_another_leader_does_nothing() {
     let mut machine = open(&MemoryHome::new());
     let id = LeaseId::new(7);
     apply(&mut machine, 1, Command::LeaseGrant { id, ttl_seconds: 60 });
-    apply(
-        &mut machine,
-        2,
-        Command::LeaseExpire {
-            id,
-            term: Term::new(2),
-        },
-    );
+    let LogId { term, leader, .. } = log_id(1);
+    let expire = |leader, term| Command::LeaseExpire { id, leader, term };
+    apply(&mut machine, 2, expire(leader, Term::new(term.get() + 1)));
+    // A term may have two leaders.
+    apply(&mut machine, 3, expire(MemberId::new(leader.get() + 1), term));
     assert_eq!(machine.lessor().len(), 1);
-    apply(
-        &mut machine,
-        3,
-        Command::LeaseExpire {
-            id,
-            term: Term::new(1),
-        },
-    );
+    apply(&mut machine, 4, expire(leader, term));
     assert!(machine.lessor().is_empty());
 }
 

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::codec;
+use crate::host;
 use crate::log::LogStore;
 use crate::snapshot::SnapshotData;
 use crate::types::{
@@ -315,7 +316,7 @@ fn snapshot(source: Arc<dyn SnapshotSource>) -> io::Result<Snapshot> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SnapshotError> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
+    host::blocking(work)
         .await
         .map_err(io::Error::other)?
         .map_err(io::Error::other)

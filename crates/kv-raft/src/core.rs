@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kv_types::{LogIndex, MemberId};
+use kv_types::{LogIndex, MemberId, Term};
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -138,8 +138,10 @@ impl Core {
                     .map(|(id, matched)| (MemberId::new(*id), index(matched)))
                     .collect()
             });
+            let voted = metrics.vote.leader_id;
             Status {
                 leadership,
+                vote: (Term::new(voted.term), MemberId::new(voted.node_id)),
                 last: metrics.last_log_index.map(LogIndex::new),
                 committed: log_id(&metrics.local_committed),
                 applied: log_id(&self.progress.applied.borrow()),

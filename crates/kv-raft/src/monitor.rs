@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::core::{Core, Metrics};
 use crate::heard::Heard;
+use crate::host;
 use crate::types::TypeConfig;
 use crate::{Leadership, Role, SnapshotError};
 
@@ -199,7 +200,7 @@ fn snapshot_is_due(core: &Core) -> bool {
 pub(crate) async fn snapshot(core: &Arc<Core>) -> Result<(), SnapshotError> {
     let _snapshotting = core.snapshotting.lock().await;
     let machine = Arc::clone(&core.machine);
-    let made = tokio::task::spawn_blocking(move || machine.snapshot())
+    let made = host::blocking(move || machine.snapshot())
         .await
         .map_err(SnapshotError::new)??;
     let last = made.meta().log_id.index.get();

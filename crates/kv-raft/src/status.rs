@@ -35,6 +35,8 @@ pub struct Leadership {
 pub struct Status {
     /// Who leads.
     pub leadership: Leadership,
+    /// For whom this member has voted last, durably, and in which term.
+    pub vote: (Term, MemberId),
     /// The last entry in the log, durable or not.
     pub last: Option<LogIndex>,
     /// How far the log is committed.

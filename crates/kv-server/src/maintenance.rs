@@ -1,10 +1,12 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kv_machine::{MachineError, Snapshot};
+use kv_raft::host;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::replica::Replica;
 
@@ -22,6 +24,9 @@ const GARBAGE_KEYS: usize = 512;
 
 /// Pause between two steps of garbage collection, so that they do not take the machine from the apply path.
 const GARBAGE_PAUSE: Duration = Duration::from_micros(200);
+
+/// How often a simulation looks for work.
+const POLL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a snapshot could not be made.
 pub(crate) type SnapshotAnswer = Result<Snapshot, String>;
@@ -79,31 +84,53 @@ impl Maintenance {
         self.changed.notify_one();
     }
 
-    /// Waits for work; `None` means stop.
-    fn next(&self, deadline: Option<Instant>) -> Option<Work> {
+    /// Waits for work.
+    fn next(&self, deadline: Option<Instant>) -> Work {
         let mut wanted = self.wanted.lock();
         loop {
-            if wanted.stop {
-                return None;
-            }
-            let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if wanted.full || due || !wanted.snapshots.is_empty() {
-                wanted.full = false;
-                wanted.applied = false;
-                return Some(Work::Checkpoint(std::mem::take(&mut wanted.snapshots)));
+            if let Some(work) = wanted.take(deadline) {
+                return work;
             }
             match deadline {
                 Some(deadline) => {
-                    self.changed.wait_until(&mut wanted, deadline);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.changed.wait_for(&mut wanted, left);
                 }
-                None if wanted.applied => return Some(Work::Changed),
                 None => self.changed.wait(&mut wanted),
             }
         }
     }
+
+    /// As [`Maintenance::next`], without blocking the thread.
+    async fn next_polled(&self, deadline: Option<Instant>) -> Work {
+        loop {
+            if let Some(work) = self.wanted.lock().take(deadline) {
+                return work;
+            }
+            tokio::time::sleep(POLL_PAUSE).await;
+        }
+    }
+}
+
+impl Wanted {
+    /// What is to be done now, if anything is.
+    fn take(&mut self, deadline: Option<Instant>) -> Option<Work> {
+        if self.stop {
+            return Some(Work::Stop);
+        }
+        let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if self.full || due || !self.snapshots.is_empty() {
+            self.full = false;
+            self.applied = false;
+            return Some(Work::Checkpoint(std::mem::take(&mut self.snapshots)));
+        }
+        (deadline.is_none() && self.applied).then_some(Work::Changed)
+    }
 }
 
 enum Work {
+    /// End.
+    Stop,
     /// Something changed: a checkpoint is due after the interval.
     Changed,
     /// Make one now, and tell these.
@@ -112,43 +139,73 @@ enum Work {
 
 /// Starts the thread that keeps memory, disk and log bounded: it writes checkpoints, drops what compaction
 /// left over, and packs blocks anew. The apply path never waits for it but for short steps under the machine's
-/// lock.
-pub(crate) fn start(replica: Arc<Replica>) -> std::io::Result<JoinHandle<()>> {
+/// lock. In a simulation it is a task.
+pub(crate) fn start(replica: Arc<Replica>) -> std::io::Result<Option<JoinHandle<()>>> {
+    if host::is_simulated() {
+        tokio::spawn(run_simulated(replica));
+        return Ok(None);
+    }
     std::thread::Builder::new()
         .name("maintenance".into())
         .spawn(move || run(&replica))
+        .map(Some)
 }
 
 fn run(replica: &Replica) {
-    let maintenance = &replica.maintenance;
     let mut deadline = None;
-    while let Some(work) = maintenance.next(deadline) {
-        let waiting = match work {
+    loop {
+        let pause = match replica.maintenance.next(deadline) {
+            Work::Stop => return,
             Work::Changed => {
                 deadline = Some(Instant::now() + CHECKPOINT_INTERVAL);
                 continue;
             }
-            Work::Checkpoint(waiting) => waiting,
+            Work::Checkpoint(waiting) => maintain(replica, waiting, &mut deadline),
         };
-        collect_garbage(replica);
-        let result = checkpoint(replica);
-        deadline = match &result {
-            Ok(Written { more: false, .. }) => None,
-            Ok(Written { more: true, .. }) => Some(Instant::now()),
-            Err(error) => {
-                replica.checkpoint_failed(error);
-                std::thread::sleep(RETRY_PAUSE);
-                Some(Instant::now())
-            }
-        };
-        let answer = result
-            .map(|written| written.snapshot)
-            .map_err(|error| error.to_string());
-        for waiter in waiting {
-            // Whoever asked may have gone.
-            let _ = waiter.send(answer.clone());
-        }
+        std::thread::sleep(pause);
     }
+}
+
+async fn run_simulated(replica: Arc<Replica>) {
+    let mut deadline = None;
+    loop {
+        let pause = match replica.maintenance.next_polled(deadline).await {
+            Work::Stop => return,
+            Work::Changed => {
+                deadline = Some(Instant::now() + CHECKPOINT_INTERVAL);
+                continue;
+            }
+            Work::Checkpoint(waiting) => maintain(&replica, waiting, &mut deadline),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Does what is due, tells who waits, and says when the next is due and how long to pause before.
+fn maintain(
+    replica: &Replica,
+    waiting: Vec<oneshot::Sender<SnapshotAnswer>>,
+    deadline: &mut Option<Instant>,
+) -> Duration {
+    collect_garbage(replica);
+    let result = checkpoint(replica);
+    let (next, pause) = match &result {
+        Ok(Written { more: false, .. }) => (None, Duration::ZERO),
+        Ok(Written { more: true, .. }) => (Some(Instant::now()), Duration::ZERO),
+        Err(error) => {
+            replica.checkpoint_failed(error);
+            (Some(Instant::now()), RETRY_PAUSE)
+        }
+    };
+    *deadline = next;
+    let answer = result
+        .map(|written| written.snapshot)
+        .map_err(|error| error.to_string());
+    for waiter in waiting {
+        // Whoever asked may have gone.
+        let _ = waiter.send(answer.clone());
+    }
+    pause
 }
 
 /// Drops the versions that a compaction left over, some keys at a time.
@@ -161,9 +218,19 @@ fn collect_garbage(replica: &Replica) {
         };
         drop(view);
         replica.machine().store_mut().finish_garbage(plan);
-        std::thread::sleep(GARBAGE_PAUSE);
+        if !host::is_simulated() {
+            std::thread::sleep(GARBAGE_PAUSE);
+        }
     }
     replica.publish();
+}
+
+/// Makes a checkpoint at once, and a snapshot of it: for a simulation, in which nobody can wait for the thread.
+pub(crate) fn snapshot_in_place(replica: &Replica) -> SnapshotAnswer {
+    let written = checkpoint(replica);
+    written
+        .map(|written| written.snapshot)
+        .map_err(|error| error.to_string())
 }
 
 /// A checkpoint that is durable.

@@ -9,14 +9,15 @@ use kv_backend::BackendHome;
 use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
 use kv_mvcc::{StoreOptions, View};
 use kv_raft::{
-    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
+    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, host,
 };
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::leases::LeaseClock;
-use crate::maintenance::Maintenance;
+use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
 use crate::snapshots::PinnedSnapshot;
 use crate::waiters::Waiters;
@@ -87,7 +88,8 @@ impl Replica {
         })
     }
 
-    pub(crate) fn view(&self) -> Arc<View> {
+    /// The store as of the last entries applied.
+    pub fn view(&self) -> Arc<View> {
         self.view.load_full()
     }
 
@@ -193,6 +195,11 @@ impl Replica {
                         machine.apply_membership(log_id, encoded, members.into_iter().map(member).collect());
                     }
                     EntryPayload::Command(payload) => {
+                        let payload = if is_planted(Bug::ApplyTwice) {
+                            [&payload[..], &payload[..]].concat().into()
+                        } else {
+                            payload
+                        };
                         if let Err(error) = machine.apply(log_id, &payload, &mut effects) {
                             stop_before_diverging(&error);
                         }
@@ -221,7 +228,8 @@ impl Replica {
             .ok_or_else(|| SnapshotError::new("a snapshot has at least one frame"))??;
         let mut install =
             SnapshotInstall::begin(staged, self.store_options, &header).map_err(SnapshotError::new)?;
-        for frame in frames {
+        let missed = usize::from(is_planted(Bug::SnapshotMissesRows));
+        for frame in frames.skip(missed) {
             install.frame(&frame?).map_err(SnapshotError::new)?;
         }
         let installed = install.finish().map_err(SnapshotError::new)?;
@@ -272,7 +280,7 @@ fn snapshot_of_opened(machine: &Machine) -> Option<Arc<PinnedSnapshot>> {
 /// A replica that cannot know the outcome of a committed entry must not answer anything any more.
 fn stop_before_diverging(error: &dyn std::error::Error) -> ! {
     tracing::error!(%error, "this member cannot apply a committed entry and stops, so as not to differ from the others");
-    std::process::abort()
+    host::stop_process()
 }
 
 fn member(member: kv_raft::RaftMember) -> kv_machine::RaftMember {
@@ -308,12 +316,13 @@ impl kv_raft::StateMachine for Replica {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
-        let snapshot = self
-            .maintenance
-            .snapshot()
-            .blocking_recv()
-            .map_err(|_| SnapshotError::new("the member is shutting down"))?
-            .map_err(SnapshotError::new)?;
+        let snapshot = if host::is_simulated() {
+            maintenance::snapshot_in_place(self)
+        } else {
+            let made = self.maintenance.snapshot().blocking_recv();
+            made.map_err(|_| SnapshotError::new("the member is shutting down"))?
+        }
+        .map_err(SnapshotError::new)?;
         let log_id = snapshot
             .applied()
             .ok_or_else(|| SnapshotError::new("nothing is applied yet"))?;

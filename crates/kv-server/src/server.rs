@@ -6,6 +6,7 @@ use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
 };
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{ClusterId, LeaseId, Limits, MemberId, Revision, Term};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -98,7 +99,7 @@ impl Server {
         request: RangeRequest,
         serializable: bool,
     ) -> Result<RangeResult, RequestError> {
-        if !serializable {
+        if !serializable && !is_planted(Bug::StaleRead) {
             self.read_barrier().await?;
         }
         self.view().range(&request).map_err(range_error)
@@ -276,7 +277,7 @@ impl Server {
     /// A revision that cannot be read.
     pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
         let view = self.view();
-        let hash = tokio::task::spawn_blocking(move || view.hash_kv(revision)).await;
+        let hash = kv_raft::host::blocking(move || view.hash_kv(revision)).await;
         hash.map_err(|error| RequestError::Internal(error.to_string()))?
             .map_err(range_error)
     }

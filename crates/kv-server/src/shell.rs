@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kv_lease::Renewal;
 use kv_machine::{Command, Outcome, Proposal};
 use kv_raft::{AskError, Leadership, ProposeError, Raft, ReadIndexError, Role};
-use kv_types::{HistogramSnapshot, LeaseId, MemberId, Revision};
+use kv_types::{HistogramSnapshot, LeaseId, MemberId, Revision, Term};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -163,7 +163,7 @@ impl Shell {
     /// Follows who leads: tells watchers of it, and keeps the time of leases while it is this member.
     pub(crate) async fn run_leadership(self: Arc<Self>) {
         let mut leadership = self.leadership.clone();
-        let mut lead: Option<kv_types::Term> = None;
+        let mut lead: Option<Term> = None;
         loop {
             let Leadership { leader, term, role } = *leadership.borrow_and_update();
             self.note_leader(leader);
@@ -171,7 +171,7 @@ impl Shell {
             if !leads {
                 self.replica.leases.demote();
                 lead = None;
-            } else if lead != Some(term) && self.promote_leases().await {
+            } else if lead != Some(term) && self.promote_leases(term).await {
                 lead = Some(term);
             }
             let changed = if leads && lead != Some(term) {
@@ -208,12 +208,14 @@ impl Shell {
     }
 
     /// Begins to keep the time of leases, once everything that earlier leaders committed is applied here.
-    async fn promote_leases(&self) -> bool {
+    async fn promote_leases(&self, term: Term) -> bool {
         if self.reads.pass().await.is_err() {
             return false;
         }
         let leases = self.replica.machine().lessor().iter().collect();
-        self.replica.leases.promote(leases, self.options.election_timeout);
+        self.replica
+            .leases
+            .promote(term, leases, self.options.election_timeout);
         true
     }
 
@@ -223,11 +225,12 @@ impl Shell {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let term = self.leadership.borrow().term;
-            for id in self.replica.leases.expired(kv_lease::OFFERS_PER_SECOND_MAX) {
+            let (term, expired) = self.replica.leases.expired(kv_lease::OFFERS_PER_SECOND_MAX);
+            let leader = self.options.member_id;
+            for id in expired {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
-                    command: Command::LeaseExpire { id, term },
+                    command: Command::LeaseExpire { id, leader, term },
                 };
                 // One that is refused now is offered again.
                 if self.proposals.push(&proposal, usize::MAX).is_ok() {

@@ -1,7 +1,6 @@
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -63,7 +62,7 @@ impl Running {
         desk: &LeaderDesk,
         log: Arc<dyn LogGauge>,
     ) -> io::Result<Self> {
-        let request_ids = RequestIds::new(options.member_id, SystemTime::now());
+        let request_ids = RequestIds::new();
         let shell = Arc::new(Shell {
             options,
             leadership: raft.leadership(),
@@ -89,7 +88,7 @@ impl Running {
         Ok(Self {
             shell,
             tasks,
-            maintenance: Some(maintenance::start(replica)?),
+            maintenance: maintenance::start(replica)?,
         })
     }
 

@@ -156,7 +156,7 @@ impl Watches {
         loop {
             self.lagging.notified().await;
             let watches = Arc::clone(&self);
-            let caught_up = tokio::task::spawn_blocking(move || watches.catch_up()).await;
+            let caught_up = kv_raft::host::blocking(move || watches.catch_up()).await;
             if let Ok(Err(error)) = caught_up {
                 tracing::error!(%error, "watchers cannot read history; trying again");
                 tokio::time::sleep(RETRY_PAUSE).await;

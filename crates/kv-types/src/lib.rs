@@ -7,6 +7,7 @@ mod ids;
 mod key_range;
 mod limits;
 mod log_id;
+pub mod planted;
 mod revision;
 
 pub use histogram::{Histogram, HistogramSnapshot};

@@ -223,12 +223,12 @@ impl Driver {
         let mut inner = self.shared.lock();
         if let (Some(interval), false) = (self.full_disk_retry, self.batch.is_empty()) {
             if !inner.retry && !inner.closing {
-                self.shared.work.wait_for(&mut inner, interval);
+                self.shared.wait_for_work_up_to(&mut inner, interval);
             }
             return;
         }
         while inner.queue.requests.is_empty() && !inner.closing {
-            self.shared.work.wait(&mut inner);
+            self.shared.wait_for_work(&mut inner);
         }
     }
 }

@@ -48,7 +48,7 @@ mod wal;
 pub use driver::Driver;
 pub use error::{OpenError, ReadError, WriteError};
 pub use format::{FORMAT_VERSION, PAYLOAD_BYTES_MAX};
-pub use options::{Observer, Options};
+pub use options::{Observer, Options, Wake};
 pub use queue::{Callback, Health};
 pub use recovery::{Recovered, Repaired};
 pub use state::{Purged, State};

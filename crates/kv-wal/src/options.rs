@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use crate::format::{CAPACITY_MAX, PAGE};
 
+/// See [`Options::wake`]. Must be quick and must not call the log.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
 /// Sizes and behaviour of a log. The defaults are those of the product.
 #[derive(Clone)]
 pub struct Options {
@@ -30,6 +33,8 @@ pub struct Options {
     pub full_disk_retry: Option<Duration>,
     /// Told of each sync.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Called when there is something to do for the driver of a log without threads.
+    pub wake: Option<Wake>,
 }
 
 impl Default for Options {
@@ -44,6 +49,7 @@ impl Default for Options {
             batch_bytes: 4 << 20,
             full_disk_retry: None,
             observer: None,
+            wake: None,
         }
     }
 }

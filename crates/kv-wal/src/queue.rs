@@ -1,12 +1,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::WriteError;
 use crate::format::Record;
+use crate::options::{Options, Wake};
 use crate::stats::Meter;
 use crate::storage::Storage;
 use crate::view::View;
@@ -34,7 +36,9 @@ pub enum Health {
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// Signalled when there is something for the writer to do.
-    pub(crate) work: Condvar,
+    work: Condvar,
+    /// Called with it.
+    wake: Option<Wake>,
     /// Signalled when the queue has become shorter.
     room: Condvar,
     /// Set once a thread writes; without one nobody may wait for room.
@@ -103,7 +107,7 @@ impl Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(view: View, storage: Arc<dyn Storage>, meter: Arc<Meter>, queue_bytes: usize) -> Self {
+    pub(crate) fn new(view: View, storage: Arc<dyn Storage>, meter: Arc<Meter>, options: &Options) -> Self {
         let inner = Inner {
             view,
             queue: Queue::default(),
@@ -115,12 +119,30 @@ impl Shared {
         Self {
             inner: Mutex::new(inner),
             work: Condvar::new(),
+            wake: options.wake.clone(),
             room: Condvar::new(),
             writer: OnceLock::new(),
             storage,
             meter,
-            queue_bytes,
+            queue_bytes: options.queue_bytes,
         }
+    }
+
+    pub(crate) fn notify_work(&self) {
+        self.work.notify_one();
+        if let Some(wake) = &self.wake {
+            wake();
+        }
+    }
+
+    /// Waits for [`Shared::notify_work`].
+    pub(crate) fn wait_for_work(&self, inner: &mut MutexGuard<'_, Inner>) {
+        self.work.wait(inner);
+    }
+
+    /// As [`Shared::wait_for_work`], but not longer than `patience`.
+    pub(crate) fn wait_for_work_up_to(&self, inner: &mut MutexGuard<'_, Inner>, patience: Duration) {
+        self.work.wait_for(inner, patience);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -146,7 +168,7 @@ impl Shared {
 
     pub(crate) fn begin_close(&self) {
         self.lock().closing = true;
-        self.work.notify_one();
+        self.notify_work();
         self.notify_room();
     }
 

@@ -3,6 +3,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kv_types::planted::{Bug, is_planted};
+
 use crate::error::OpenError;
 use crate::format::{
     FIRST_RECORD, FORMAT_VERSION, HeaderRead, Kind, PAGE, RESERVE, SegmentHeader, page_of, segment_name,
@@ -97,6 +99,9 @@ impl Recovery<'_> {
             self.read_full(segment, &next.header, &mut replay, &mut bytes)?;
         }
         let last = self.read_last(newest, &mut replay, &mut bytes)?;
+        if is_planted(Bug::LostOnRecovery) {
+            replay.forget_last();
+        }
         let oldest = segments[0].number;
         if replay.is_incomplete() {
             let missing = oldest.saturating_sub(1);

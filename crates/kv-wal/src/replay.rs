@@ -168,6 +168,15 @@ impl Replay {
         Ok(())
     }
 
+    /// Forgets the last entry: for a bug that is planted.
+    pub(crate) fn forget_last(&mut self) {
+        if let Some(last) = self.state.last()
+            && self.state.truncate(last).is_ok()
+        {
+            self.cut(last);
+        }
+    }
+
     fn cut(&mut self, end: u64) {
         self.index.truncate(end);
         self.missing_end = self.missing_end.min(end);

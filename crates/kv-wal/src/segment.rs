@@ -2,6 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kv_types::planted::{Bug, is_planted};
 use tracing::warn;
 
 use crate::error::WriteError;
@@ -164,7 +165,9 @@ pub(crate) fn write_and_sync(
 ) -> io::Result<()> {
     let written = file.write_all_at(bytes, offset).and_then(|()| {
         let start = Instant::now();
-        file.sync_data()?;
+        if !is_planted(Bug::AckBeforeSync) {
+            file.sync_data()?;
+        }
         meter.synced(start.elapsed(), bytes.len() as u64);
         Ok(())
     });

@@ -102,7 +102,7 @@ impl Wal {
             log.segments(),
             options.cache_bytes,
         );
-        let shared = Arc::new(Shared::new(view, storage, meter, options.queue_bytes));
+        let shared = Arc::new(Shared::new(view, storage, meter, &options));
         let driver = Driver::new(shared.clone(), log, upkeep, options);
         let handle = Arc::new(Handle {
             shared,
@@ -188,7 +188,7 @@ impl Wal {
             Ok(work) => {
                 inner.queue.push(Request { work, bytes, done });
                 drop(inner);
-                self.shared().work.notify_one();
+                self.shared().notify_work();
             }
             Err(error) => {
                 drop(inner);
@@ -284,7 +284,7 @@ impl Wal {
     /// With `full_disk_retry`: tries again at once to write what waits for space.
     pub fn retry(&self) {
         self.shared().lock().retry = true;
-        self.shared().work.notify_one();
+        self.shared().notify_work();
     }
 
     /// Counts and durations since the log was opened.

@@ -2,6 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use kv_mvcc::{Change, ReadError, Row};
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{Revision, RowRevision};
 
 use crate::History;
@@ -56,8 +57,9 @@ impl Event {
         if self.prev.get().is_some() {
             return Ok(());
         }
-        let prev = self
-            .prev_revision
+        let wrong = Some(self.row.revision).filter(|_| is_planted(Bug::WrongPrevKv));
+        let prev = wrong
+            .or(self.prev_revision)
             .map_or(Ok(None), |revision| history.row(revision))?;
         // Somebody else may have been faster: then it is the same row.
         let _ = self.prev.set(prev);

@@ -2,6 +2,7 @@
 
 mod peers;
 mod run;
+mod sim;
 mod tidy;
 
 use std::process::ExitCode;
@@ -18,6 +19,11 @@ cargo xtask COMMAND
                  without Go or Python it runs the rest and names what it skipped (with CI=true that fails)
   test rust      Rust's tests alone
   test peers     the tests with real peers alone
+  sim --seeds N [--from S]
+                 simulates whole clusters with faults, one per seed
+  sim --planted  shows that the simulation finds the bugs it is given
+  sim --trace SEED
+                 tells what happens in one of them
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -40,6 +46,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test"] => test(true, true),
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
+        ["sim", rest @ ..] => sim::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -73,6 +80,9 @@ fn check() -> Result<()> {
     Ok(())
 }
 
+/// Enough for every invariant and fault to have its turn; a minute or less.
+const SIMULATED_SEEDS: &str = "200";
+
 fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
     let mut suite = Suite::default();
@@ -80,6 +90,8 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         suite.step("Rust", || {
             cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])
         });
+        suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
+        suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
     }
     if with_peers {
         peers::run(&mut suite);

@@ -40,6 +40,19 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    (
+        "kv-sim",
+        &[
+            "kv-backend",
+            "kv-machine",
+            "kv-mvcc",
+            "kv-raft",
+            "kv-server",
+            "kv-types",
+            "kv-wal",
+            "kv-watch",
+        ],
+    ),
 ];
 
 /// Checks what rustfmt and clippy do not: the crate map, trailing space, leftovers.

@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What was requested of the log on disk and is not durable yet. It is answered in order.
 #[derive(Debug, Default)]

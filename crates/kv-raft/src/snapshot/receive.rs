@@ -11,6 +11,7 @@ use super::{Incoming, SnapshotData};
 use crate::ServiceError;
 use crate::codec::{self, SnapshotAnswer, SnapshotMessage};
 use crate::core::Core;
+use crate::host;
 use crate::types::{self, Snapshot, SnapshotMeta, Vote};
 
 /// How often the sender is told that the installation goes on.
@@ -155,8 +156,6 @@ async fn say(answers: &Answers, answer: &SnapshotAnswer) -> Result<(), ServiceEr
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    let result = tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| ServiceError::Stopped)?;
+    let result = host::blocking(work).await.map_err(|_| ServiceError::Stopped)?;
     result.map_err(|error| ServiceError::Refused(format!("receive snapshot: {error}")))
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::codec::{self, SnapshotAnswer, SnapshotMessage};
+use crate::host;
 use crate::transport::{Flow, Peer, Transport, TransportError};
 use crate::types::{TypeConfig, Vote};
 use crate::{SnapshotError, SnapshotSource};
@@ -84,7 +85,7 @@ impl Drop for AbortOnDrop {
 async fn feed(source: Arc<dyn SnapshotSource>, first: u64, messages: mpsc::Sender<Bytes>) {
     for number in first..source.frames() {
         let source = Arc::clone(&source);
-        let read = tokio::task::spawn_blocking(move || source.frame(number));
+        let read = host::blocking(move || source.frame(number));
         let frame = read.await.unwrap_or_else(|error| Err(SnapshotError::new(error)));
         let bytes = match frame {
             Ok(bytes) => bytes,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_types::planted::{Bug, is_planted};
 use kv_types::{KeyRange, Revision, WatchId};
 use thiserror::Error;
 
@@ -239,7 +240,7 @@ impl Hub {
             id,
             revision: self.revision,
         });
-        let start = create.start.filter(|start| *start > Revision::ZERO);
+        let start = planted_start(create.start.filter(|start| *start > Revision::ZERO));
         let watcher = self.watchers.insert(Watcher {
             stream: key,
             id,
@@ -289,6 +290,17 @@ impl Hub {
             self.streams[watcher.stream].watchers.remove(&watcher.id);
         }
     }
+}
+
+/// Where a watcher starts: where its client wants, unless a bug is planted.
+fn planted_start(start: Option<Revision>) -> Option<Revision> {
+    if is_planted(Bug::LostWatchEvent) {
+        return start.map(Revision::next);
+    }
+    if is_planted(Bug::DuplicateWatchEvent) {
+        return start.map(Revision::prev);
+    }
+    start
 }
 
 /// Checks a create in etcd's order, and gives the watcher its id.
