@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use kv_backend::faulty::FaultyHome;
 use kv_raft::{
     Applied, CommittedEntry, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, StateMachine,
@@ -78,6 +79,10 @@ impl StateMachine for Observed {
         {
             self.check(before.next(), last);
         }
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        self.replica.room()
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, SnapshotError> {
