@@ -21,6 +21,21 @@ pub enum Outcome {
     Published,
 }
 
+impl Outcome {
+    /// Of which kind of command it is. For the log, where keys and values must not be.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "put",
+            Self::Delete(_) => "delete",
+            Self::Txn(_) => "txn",
+            Self::Compact(_) => "compact",
+            Self::LeaseGrant(_) => "lease grant",
+            Self::LeaseRevoke(_) => "lease revoke",
+            Self::Published => "publish",
+        }
+    }
+}
+
 /// A lease command was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LeaseCommandError {

@@ -350,7 +350,58 @@ impl kv_raft::StateMachine for Replica {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use kv_backend::MemoryHome;
+    use kv_machine::{Command, Proposal};
+    use kv_mvcc::{PutLease, PutRequest, PutValue};
+    use kv_raft::StateMachine;
+    use kv_types::{LogId, MemberId, RequestId, Term};
+    use tokio::time::Instant;
+
     use super::*;
+
+    /// An entry that puts a mebibyte.
+    fn large_entry(index: u64) -> CommittedEntry {
+        let request = PutRequest {
+            key: "k".into(),
+            value: PutValue::New(vec![7; 1 << 20].into()),
+            lease: PutLease::Set(None),
+            prev_kv: false,
+        };
+        let proposal = Proposal {
+            id: RequestId::new(index),
+            command: Command::Put(request),
+        };
+        let mut payload = Vec::new();
+        proposal.encode(&mut payload);
+        CommittedEntry {
+            log_id: LogId {
+                term: Term::new(1),
+                leader: MemberId::new(1),
+                index: LogIndex::new(index),
+            },
+            payload: EntryPayload::Command(payload.into()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_memory_at_its_bound_entries_wait_for_a_checkpoint_but_not_for_ever() {
+        let home = Arc::new(MemoryHome::default());
+        let replica = Replica::open(home, StoreOptions::default(), Duration::from_secs(600)).unwrap();
+        assert!(replica.wait_for_room().now_or_never().is_some());
+        let entries = (1..=RECENT_BYTES_MAX >> 20).map(large_entry);
+        replica.apply_entries(entries.collect());
+        assert!(replica.wait_for_room().now_or_never().is_none());
+        assert_eq!(replica.pace(), PACE_MAX);
+
+        let started = Instant::now();
+        replica.room().await;
+        assert!(started.elapsed() >= ROOM_PATIENCE);
+
+        crate::maintenance::snapshot_in_place(&replica).unwrap();
+        assert!(replica.wait_for_room().now_or_never().is_some());
+        assert_eq!(replica.pace(), Duration::ZERO);
+    }
 
     #[test]
     fn proposals_are_held_back_the_more_the_less_memory_is_left() {

@@ -323,7 +323,7 @@ fn write_error(error: WriteError) -> RequestError {
 
 /// An outcome of another kind than the command: impossible unless two proposals had one ID.
 fn mismatch(outcome: &Outcome) -> RequestError {
-    tracing::error!(?outcome, "outcome does not fit its request");
+    tracing::error!(outcome = outcome.kind(), "outcome does not fit its request");
     RequestError::Internal("outcome does not fit its request".into())
 }
 

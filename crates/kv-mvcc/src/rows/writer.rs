@@ -23,7 +23,7 @@ pub(crate) struct RowsOptions {
 impl Default for RowsOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 16 << 20,
+            cache_bytes: 40 << 20,
             slice_bytes: 8 << 20,
             block_bytes: 32 << 10,
         }
