@@ -3,3 +3,4 @@
 mod bad_input;
 mod bootstrap;
 mod durability;
+mod pause;

@@ -123,13 +123,33 @@ impl Process {
     /// # Errors
     /// If the signal cannot be sent.
     pub async fn terminate(&mut self) -> Result<()> {
+        self.signal("TERM").await
+    }
+
+    /// Stops the process where it is, as the host of a virtual machine would.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub async fn pause(&mut self) -> Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets a paused process go on.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub async fn resume(&mut self) -> Result<()> {
+        self.signal("CONT").await
+    }
+
+    async fn signal(&mut self, name: &str) -> Result<()> {
         let pid = self.child.id().context("the process has ended already")?;
         let status = Command::new("kill")
-            .args(["-TERM", &pid.to_string()])
+            .args([&format!("-{name}"), &pid.to_string()])
             .status()
             .await?;
         if !status.success() {
-            bail!("kill -TERM {pid} ended with {status}");
+            bail!("kill -{name} {pid} ended with {status}");
         }
         Ok(())
     }
