@@ -1,4 +1,4 @@
-//! Applied ≤ committed ≤ what the log has. Raft paper, figure 2.
+//! Applied ≤ committed. Raft paper, figure 2.
 
 use kv_raft::Status;
 
