@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Tells what is missing on this machine, and ends
     #[arg(long)]
     pub(crate) requirements: bool,
-    /// Set by the program for itself: namespaces are made
+    /// Set by the program for itself when namespaces are made: the process it was outside of them
     #[arg(long, hide = true)]
-    pub(crate) inside: bool,
+    pub(crate) inside: Option<u32>,
 }

@@ -88,7 +88,11 @@ impl Member {
     }
 
     pub(crate) async fn resume(&mut self) -> Result<()> {
-        self.process.as_mut().context("a member that runs")?.resume().await
+        self.process
+            .as_mut()
+            .context("a member that runs")?
+            .resume()
+            .await
     }
 
     /// What it printed last, if it has ended by itself.
@@ -105,7 +109,9 @@ impl Member {
 fn flags(index: usize, dir: &Path) -> Vec<String> {
     let client = format!("http://{}:{CLIENT_PORT}", address(index));
     let peer = |index| format!("http://{}:{PEER_PORT}", address(index));
-    let cluster: Vec<String> = (0..MEMBERS).map(|index| format!("m{index}={}", peer(index))).collect();
+    let cluster: Vec<String> = (0..MEMBERS)
+        .map(|index| format!("m{index}={}", peer(index)))
+        .collect();
     vec![
         format!("--name=m{index}"),
         format!("--data-dir={}", dir.join("data").display()),
@@ -143,8 +149,22 @@ impl Cluster {
         for member in &mut members {
             member.ready().await?;
         }
-        let clients = (0..MEMBERS).map(|index| client(Some(index))).collect::<Result<_>>()?;
+        let clients = (0..MEMBERS)
+            .map(|index| client(Some(index)))
+            .collect::<Result<_>>()?;
         Ok(Self { members, clients })
+    }
+
+    /// Ends all members and unmounts their disks.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) async fn remove(mut self) -> Result<()> {
+        for member in &mut self.members {
+            member.kill().await?;
+            member.disk.unmount().await?;
+        }
+        Ok(())
     }
 
     /// A client of one member alone.
@@ -159,9 +179,12 @@ impl Cluster {
     pub(crate) async fn leader(&self) -> Result<usize> {
         for _ in 0..300 {
             for (index, client) in self.clients.iter().enumerate() {
-                let status = tokio::time::timeout(Duration::from_millis(500), client.status(StatusRequest {}));
+                let status =
+                    tokio::time::timeout(Duration::from_millis(500), client.status(StatusRequest {}));
                 if let Ok(Ok(status)) = status.await
-                    && status.header.is_some_and(|header| header.member_id == status.leader)
+                    && status
+                        .header
+                        .is_some_and(|header| header.member_id == status.leader)
                 {
                     return Ok(index);
                 }

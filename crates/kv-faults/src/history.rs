@@ -128,7 +128,10 @@ impl Answer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Answered { at: Time, answer: Answer },
+    Answered {
+        at: Time,
+        answer: Answer,
+    },
     /// The server said that it did not do it.
     Refused,
     /// It may have happened, or may still happen.

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let args = args::Args::parse();
     let result = if args.requirements {
         requirements()
-    } else if args.inside {
+    } else if args.inside.is_some() {
         run::run(&args)
     } else {
         stage::enter_namespaces().map(|()| true)

@@ -70,9 +70,14 @@ pub(crate) async fn round(
     violations.extend(hashes(cluster, last).await?);
     let told = tell(cluster, start.revision, last).await?;
     let operations = history.operations.len() + history.leases.len();
-    let unknown = history.operations.iter().filter(|operation| operation.answered().is_none()).count();
+    let unknown = history
+        .operations
+        .iter()
+        .filter(|operation| operation.answered().is_none())
+        .count();
     let events = told.first().map_or(0, Vec::len);
-    let work = tokio::task::spawn_blocking(move || judge(start, last, &state, told, &history).map(|v| (v, state)));
+    let work =
+        tokio::task::spawn_blocking(move || judge(start, last, &state, told, &history).map(|v| (v, state)));
     let (mut verdict, state) = match work.await? {
         Ok(judged) => judged,
         Err(violation) => {
@@ -146,7 +151,9 @@ async fn leases_end() -> Option<Violation> {
 }
 
 async fn question<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(QUESTION_TIMEOUT, asked).await.context("a healed cluster answers")?
+    timeout(QUESTION_TIMEOUT, asked)
+        .await
+        .context("a healed cluster answers")?
 }
 
 /// Compares the members' hashes of all history up to a revision.
@@ -159,7 +166,12 @@ async fn hashes(cluster: &Cluster, revision: i64) -> Result<Option<Violation>> {
         hashes.push((hash.compact_revision, hash.hash));
     }
     let equal = hashes.windows(2).all(|pair| pair[0] == pair[1]);
-    Ok((!equal).then(|| Violation::new("members have the same state", format!("at {revision}: {hashes:?}"))))
+    Ok((!equal).then(|| {
+        Violation::new(
+            "members have the same state",
+            format!("at {revision}: {hashes:?}"),
+        )
+    }))
 }
 
 type Told = Vec<kv_proto::mvccpb::Event>;
@@ -175,7 +187,13 @@ async fn tell(cluster: &Cluster, first: i64, last: i64) -> Result<Vec<Told>> {
     Ok(told)
 }
 
-fn judge(start: Start, last: i64, state: &[KeyValue], told: Vec<Told>, history: &History) -> Result<Verdict, Violation> {
+fn judge(
+    start: Start,
+    last: i64,
+    state: &[KeyValue],
+    told: Vec<Told>,
+    history: &History,
+) -> Result<Verdict, Violation> {
     let mut truth = Truth::new(start.revision, start.state);
     let mut told = told.into_iter();
     let first = told.next().unwrap_or_default();

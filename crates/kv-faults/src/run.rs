@@ -26,7 +26,10 @@ const SHOWN_CHARS: usize = 1500;
 /// If the run cannot be carried through.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     // Clients run on this thread, the relay on the other: a check that computes holds up no packet.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         tokio::select! {
             result = faults(args) => result,
@@ -64,9 +67,12 @@ async fn faults(args: &Args) -> Result<bool> {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = args.seed.unwrap_or(since_epoch.as_secs());
     let server = server(args)?;
-    println!("faults seed {seed} server {} network relay over TUN", server.binary.display());
-    let dir = args.dir.join(format!("{}", std::process::id()));
-    let dir = make_dir(dir)?;
+    println!(
+        "faults seed {seed} server {} network relay over TUN",
+        server.binary.display()
+    );
+    let run = args.inside.unwrap_or_default();
+    let dir = make_dir(args.dir.join(run.to_string()))?;
     let network = Network::new(seed).await?;
     let mut cluster = Cluster::start(&dir, &server).await?;
     cluster.leader().await?;
@@ -92,7 +98,15 @@ async fn faults(args: &Args) -> Result<bool> {
     for number in 1.. {
         let begun = clock.now();
         let length = ROUND.min(end.saturating_sub(under_fault));
-        let work = round(number, start, &mut cluster, &network, &mut nemesis, clock, begun + length);
+        let work = round(
+            number,
+            start,
+            &mut cluster,
+            &network,
+            &mut nemesis,
+            clock,
+            begun + length,
+        );
         let mut report = timeout(ROUND_MAX, work).await.context("a round ends in time")??;
         report.verdict.violations.append(&mut nemesis.violations);
         println!(
@@ -122,7 +136,13 @@ async fn faults(args: &Args) -> Result<bool> {
         nemesis.times.faults(),
         totals.violations
     );
-    Ok(totals.violations == 0)
+    if totals.violations > 0 {
+        println!("the members' disks are kept in {}", dir.display());
+        return Ok(false);
+    }
+    cluster.remove().await?;
+    std::fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))?;
+    Ok(true)
 }
 
 fn server(args: &Args) -> Result<Server> {
@@ -131,7 +151,9 @@ fn server(args: &Args) -> Result<Server> {
         (None, Peer::Kvd) => server_binary()?,
         (None, Peer::Etcd) => PathBuf::from("target/peers/bin/etcd"),
     };
-    let binary = binary.canonicalize().with_context(|| format!("no server at {}", binary.display()))?;
+    let binary = binary
+        .canonicalize()
+        .with_context(|| format!("no server at {}", binary.display()))?;
     Ok(Server { binary })
 }
 

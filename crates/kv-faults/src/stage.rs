@@ -5,8 +5,18 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// Programs of the system that are used.
-const PROGRAMS: [&str; 10] = [
-    "unshare", "nsenter", "setpriv", "ip", "mount", "mkfs.ext4", "fsfreeze", "fallocate", "df", "kill",
+const PROGRAMS: [&str; 11] = [
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "ip",
+    "mount",
+    "mkfs.ext4",
+    "fsfreeze",
+    "fallocate",
+    "df",
+    "dd",
+    "kill",
 ];
 
 /// What is missing on this machine to run members under fault.
@@ -24,7 +34,9 @@ pub(crate) fn missing() -> Vec<String> {
     if !Path::new("/dev/loop-control").exists() {
         missing.push("/dev/loop-control".to_owned());
     }
-    let namespaces = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output();
+    let namespaces = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "true"])
+        .output();
     if !namespaces.is_ok_and(|output| output.status.success()) {
         missing.push("the right to make namespaces (root)".to_owned());
     }
@@ -43,9 +55,16 @@ pub(crate) fn enter_namespaces() -> Result<()> {
     }
     let program = std::env::current_exe().context("the path of this program")?;
     let error = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+        .args([
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child=KILL",
+            "--mount-proc",
+        ])
         .arg(program)
-        .arg("--inside")
+        .arg(format!("--inside={}", std::process::id()))
         .args(std::env::args_os().skip(1))
         .exec();
     Err(error).context("run unshare")

@@ -23,7 +23,10 @@ pub(crate) fn check(truth: &Truth, operations: &[Operation]) -> Vec<Violation> {
 fn problem(truth: &Truth, operation: &Operation, answer: &Answer) -> Option<String> {
     if answer.revision < truth.first() || answer.revision > truth.last() {
         let (first, last) = (truth.first(), truth.last());
-        return Some(format!("there is no revision {} from {first} to {last}", answer.revision));
+        return Some(format!(
+            "there is no revision {} from {first} to {last}",
+            answer.revision
+        ));
     }
     let (revision, before) = match operation.read {
         Read::At(revision) if revision > answer.revision => {

@@ -9,7 +9,6 @@ use crate::check::{Truth, Violation, model};
 use crate::history::{History, Keys, Operation, Outcome, Time};
 
 const ONE_CAUSE: &str = "each revision has one request that made it";
-const REAL_TIME: &str = "nothing happens before it is asked for";
 
 /// A lease's end that took keys along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +21,6 @@ pub(crate) struct LeaseEnd {
 /// Which request made each revision.
 #[derive(Debug, Default)]
 pub(crate) struct Causes {
-    /// When the request of a write whose answer never came was made, and the revision it turned out to have.
-    pub(crate) late: Vec<(Time, i64)>,
     pub(crate) lease_ends: HashMap<i64, LeaseEnd>,
     pub(crate) violations: Vec<Violation>,
     /// Writes of unknown outcome that made no revision.
@@ -31,7 +28,12 @@ pub(crate) struct Causes {
 }
 
 impl Causes {
-    pub(crate) fn find(truth: &Truth, history: &History, earlier: Vec<Operation>, observed: &Observations) -> Self {
+    pub(crate) fn find(
+        truth: &Truth,
+        history: &History,
+        earlier: Vec<Operation>,
+        observed: &Observations,
+    ) -> Self {
         let mut causes = Self::default();
         let claimed = causes.claims(&history.operations);
         let unknown = history
@@ -45,9 +47,8 @@ impl Causes {
                 continue;
             }
             let seen = observed.first(revision);
-            match open.take(truth, revision, seen) {
-                Some(operation) => causes.late.push((operation.call, revision)),
-                None => causes.lease_end(truth, revision, seen),
+            if !open.take(truth, revision, seen) {
+                causes.lease_end(truth, revision, seen);
             }
         }
         causes.open = open.rest();
@@ -74,14 +75,27 @@ impl Causes {
             .iter()
             .map(|event| event.prev_kv.as_ref().filter(|_| event.r#type == 1))
             .collect();
-        let lease = deleted.as_ref().and_then(|kvs| kvs.first()).map_or(0, |kv| kv.lease);
-        let attached = || truth.at(&Keys::all(), revision - 1).into_iter().filter(|kv| kv.lease == lease);
+        let lease = deleted
+            .as_ref()
+            .and_then(|kvs| kvs.first())
+            .map_or(0, |kv| kv.lease);
+        let attached = || {
+            truth
+                .at(&Keys::all(), revision - 1)
+                .into_iter()
+                .filter(|kv| kv.lease == lease)
+        };
         let whole = lease != 0
-            && deleted.is_some_and(|kvs| kvs.iter().all(|kv| kv.lease == lease) && kvs.len() == attached().count());
+            && deleted
+                .is_some_and(|kvs| kvs.iter().all(|kv| kv.lease == lease) && kvs.len() == attached().count());
         if !whole {
             let detail = format!("nobody made revision {revision}: {:?}", truth.changes(revision));
             self.violations.push(Violation::new(ONE_CAUSE, detail));
-        } else if self.lease_ends.insert(lease, LeaseEnd { revision, seen }).is_some() {
+        } else if self
+            .lease_ends
+            .insert(lease, LeaseEnd { revision, seen })
+            .is_some()
+        {
             let detail = format!("lease {lease:x} ended again at {revision}");
             self.violations.push(Violation::new(ONE_CAUSE, detail));
         }
@@ -119,17 +133,21 @@ impl Open {
         }
     }
 
-    /// The write that made a revision: one with a value put there, or the earliest delete that does just that.
-    fn take(&mut self, truth: &Truth, revision: i64, seen: Option<Time>) -> Option<Operation> {
+    /// Takes the write that made a revision: one with a value put there, or the earliest delete that does just that.
+    /// Whether there is one.
+    fn take(&mut self, truth: &Truth, revision: i64, seen: Option<Time>) -> bool {
         let changes = changes_at(truth, revision);
-        let put = changes.values().flatten().find_map(|kv| self.by_value.get(&kv.value));
+        let put = changes
+            .values()
+            .flatten()
+            .find_map(|kv| self.by_value.get(&kv.value));
         let candidates = put.map_or(&self.deletes[..], std::slice::from_ref);
         let found = candidates.iter().copied().find(|index| {
             self.operations[*index]
                 .as_ref()
                 .is_some_and(|operation| fits(operation, truth, revision, &changes, seen))
-        })?;
-        self.operations[found].take()
+        });
+        found.is_some_and(|found| self.operations[found].take().is_some())
     }
 
     fn rest(self) -> Vec<Operation> {
@@ -137,6 +155,7 @@ impl Open {
     }
 }
 
+/// Whether a write makes just these changes, and was asked for before anybody knew of them.
 fn fits(
     operation: &Operation,
     truth: &Truth,
@@ -146,12 +165,4 @@ fn fits(
 ) -> bool {
     seen.is_none_or(|seen| operation.call <= seen)
         && model::run(&operation.transaction, truth, revision - 1).changes == *changes
-}
-
-impl Causes {
-    /// Says that a revision is known earlier than its request was made.
-    pub(crate) fn early(call: Time, revision: i64, floor: i64) -> Violation {
-        let detail = format!("revision {revision} was asked for at {call:?}, when {floor} was known already");
-        Violation::new(REAL_TIME, detail)
-    }
 }

@@ -20,7 +20,11 @@ pub(crate) fn check(truth: &Truth, history: &History, causes: &Causes) -> Vec<Vi
         if let Some(end) = causes.lease_ends.get(id) {
             violations.extend(early(*id, *end, operations));
         }
-        violations.extend(operations.iter().filter_map(|operation| outlived(truth, operation)));
+        violations.extend(
+            operations
+                .iter()
+                .filter_map(|operation| outlived(truth, operation)),
+        );
     }
     violations.extend(used_after_end(history, causes));
     violations
@@ -28,31 +32,39 @@ pub(crate) fn check(truth: &Truth, history: &History, causes: &Causes) -> Vec<Vi
 
 fn early(id: i64, end: LeaseEnd, operations: &[&LeaseOperation]) -> Option<Violation> {
     let seen = end.seen?;
-    let revoked = |operation: &&LeaseOperation| {
-        operation.request == LeaseRequest::Revoke && operation.call <= seen
-    };
-    if operations.iter().any(|operation| revoked(operation)) {
+    let revoked =
+        |operation: &&LeaseOperation| operation.request == LeaseRequest::Revoke && operation.call <= seen;
+    if operations.iter().any(revoked) {
         return None;
     }
     let alive_until = |operation: &LeaseOperation| -> Option<Time> {
         let ttl = u64::try_from(operation.answer?.ttl).ok().filter(|ttl| *ttl > 0)?;
         (operation.request != LeaseRequest::Revoke).then(|| operation.call + Duration::from_secs(ttl))
     };
-    let promised = operations.iter().filter_map(|operation| alive_until(operation)).max()?;
+    let promised = operations
+        .iter()
+        .filter_map(|operation| alive_until(operation))
+        .max()?;
     (seen < promised).then(|| {
         let revision = end.revision;
-        let detail = format!("lease {id:x} was over at {seen:?} (revision {revision}), promised until {promised:?}");
+        let detail =
+            format!("lease {id:x} was over at {seen:?} (revision {revision}), promised until {promised:?}");
         Violation::new(EARLY, detail)
     })
 }
 
 /// A revocation that was answered leaves no key of the lease at the revision it tells.
 fn outlived(truth: &Truth, operation: &LeaseOperation) -> Option<Violation> {
-    let answer = operation.answer.filter(|_| operation.request == LeaseRequest::Revoke)?;
+    let answer = operation
+        .answer
+        .filter(|_| operation.request == LeaseRequest::Revoke)?;
     let revision = answer.revision.clamp(truth.first(), truth.last());
     let left = truth.at(&Keys::all(), revision);
     let left = left.iter().find(|kv| kv.lease == operation.id)?;
-    let detail = format!("lease {:x} was revoked by revision {revision}: {left:?}", operation.id);
+    let detail = format!(
+        "lease {:x} was revoked by revision {revision}: {left:?}",
+        operation.id
+    );
     Some(Violation::new(REVOKED, detail))
 }
 

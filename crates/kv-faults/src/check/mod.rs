@@ -41,7 +41,7 @@ pub(crate) fn check(truth: &Truth, history: &History, open: Vec<Operation>) -> V
     let search = register::check(truth, &history.operations, &open);
     let mut causes = Causes::find(truth, history, open, &observed);
     violations.append(&mut causes.violations);
-    violations.extend(order::check(history, &causes, &observed));
+    violations.extend(order::check(history, &observed));
     violations.extend(watches::check(truth, &history.watches));
     violations.extend(leases::check(truth, history, &causes));
     violations.extend(search.violations);

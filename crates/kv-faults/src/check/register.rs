@@ -27,10 +27,10 @@ pub(crate) fn check(truth: &Truth, operations: &[Operation], open: &[Operation])
                 keys.insert(key, None);
             }
         }
-        if let Some(key) = lone.filter(|_| operation.outcome != Outcome::Refused) {
-            if let Some(of_key) = keys.entry(key).or_insert_with(|| Some(Vec::new())) {
-                of_key.push(operation);
-            }
+        if let Some(key) = lone.filter(|_| operation.outcome != Outcome::Refused)
+            && let Some(of_key) = keys.entry(key).or_insert_with(|| Some(Vec::new()))
+        {
+            of_key.push(operation);
         }
     }
     let mut found = Search::default();
@@ -59,8 +59,11 @@ pub(crate) fn check(truth: &Truth, operations: &[Operation], open: &[Operation])
 
 /// The end of a lease is no request.
 fn leased(operations: &[&Operation]) -> bool {
-    let ops = operations.iter().flat_map(|operation| operation.transaction.ops());
-    ops.into_iter().any(|op| matches!(op, Op::Put { lease, .. } if *lease != 0))
+    let ops = operations
+        .iter()
+        .flat_map(|operation| operation.transaction.ops());
+    ops.into_iter()
+        .any(|op| matches!(op, Op::Put { lease, .. } if *lease != 0))
 }
 
 fn deleted_intervals(operation: &Operation) -> impl Iterator<Item = &Keys> {
@@ -86,7 +89,11 @@ fn lone_key(operation: &Operation) -> Option<Bytes> {
     if operation.read != Read::Linearizable {
         return None;
     }
-    match (&transaction.compares[..], &transaction.success[..], &transaction.failure[..]) {
+    match (
+        &transaction.compares[..],
+        &transaction.success[..],
+        &transaction.failure[..],
+    ) {
         ([], [Op::Put { key, .. }], []) => Some(key.clone()),
         ([], [Op::Get(keys) | Op::Delete(keys)], []) if keys.to.is_empty() => Some(keys.from.clone()),
         ([Compare::Value(key, _)], [Op::Put { key: put, .. }], [Op::Get(got)])
@@ -111,13 +118,18 @@ impl Register {
     }
 
     fn intervals(&mut self, operations: &[&Operation]) -> Vec<Interval> {
-        let all: Vec<Interval> = operations.iter().filter_map(|operation| self.interval(operation)).collect();
+        let all: Vec<Interval> = operations
+            .iter()
+            .filter_map(|operation| self.interval(operation))
+            .collect();
         let observed: Vec<State> = all.iter().flat_map(|interval| observed(interval.step)).collect();
         // A write without an answer whose value nobody saw: whatever order there is, there is one without it.
         let needed = |interval: &Interval| {
             interval.returned.is_some()
                 || match interval.step {
-                    Step::Write { after, .. } | Step::Swap { after, .. } => after.is_none() || observed.contains(&after),
+                    Step::Write { after, .. } | Step::Swap { after, .. } => {
+                        after.is_none() || observed.contains(&after)
+                    }
                     Step::Read(_) => false,
                 }
         };

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::history::Time;
 
 /// Configurations tried before the search of one register is given up.
-const TRIED_MAX: usize = 500_000;
+const TRIED_MAX: usize = 200_000;
 
 /// What a register holds; values are numbered.
 pub(crate) type State = Option<usize>;
@@ -63,8 +63,9 @@ struct Configuration {
 
 /// Whether there is an order that agrees with real time and every answer.
 pub(crate) fn search(initial: State, operations: &[Interval]) -> Decision {
-    let (mut answered, mut open): (Vec<Interval>, Vec<Interval>) =
-        operations.iter().partition(|operation| operation.returned.is_some());
+    let (mut answered, mut open): (Vec<Interval>, Vec<Interval>) = operations
+        .iter()
+        .partition(|operation| operation.returned.is_some());
     answered.sort_by_key(|operation| operation.call);
     open.sort_by_key(|operation| operation.call);
     let start = Configuration {
@@ -96,11 +97,10 @@ fn successors(at: &Configuration, answered: &[Interval], open: &[Interval]) -> V
     let mut next = Vec::new();
     // Nothing may be ordered before what had returned when it was called.
     let mut deadline = Time::MAX;
-    for index in at.low..answered.len() {
+    for (index, operation) in answered.iter().enumerate().skip(at.low) {
         if at.beyond.contains(&index) {
             continue;
         }
-        let operation = answered[index];
         if operation.call > deadline {
             break;
         }

@@ -53,7 +53,11 @@ impl Truth {
         }
         let before = self.one(&kv.key, revision);
         let here = self.events.entry(revision).or_default();
-        if here.iter().filter_map(|event| event.kv.as_ref()).any(|other| other.key == kv.key) {
+        if here
+            .iter()
+            .filter_map(|event| event.kv.as_ref())
+            .any(|other| other.key == kv.key)
+        {
             return fail(format!("{:?} is changed twice at {revision}", kv.key));
         }
         let after = expected(&event, &kv, before.as_ref());
@@ -81,7 +85,12 @@ impl Truth {
     }
 
     /// The changes in an interval of keys from one revision to another.
-    pub(crate) fn events<'a>(&'a self, keys: &'a Keys, from: i64, to: i64) -> impl Iterator<Item = &'a Event> {
+    pub(crate) fn events<'a>(
+        &'a self,
+        keys: &'a Keys,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = &'a Event> {
         let revisions = (from <= to).then(|| self.events.range(from..=to));
         let events = revisions.into_iter().flatten().flat_map(|(_, events)| events);
         events.filter(|event| event.kv.as_ref().is_some_and(|kv| keys.contain(&kv.key)))

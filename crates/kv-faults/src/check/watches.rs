@@ -37,23 +37,35 @@ fn check_one(truth: &Truth, watched: &Watched) -> Result<(), (&'static str, Stri
                 let missing = expected(truth, watched, next, *revision);
                 if !missing.is_empty() {
                     let missing = describe(&missing);
-                    return Err((BOOKMARK, format!("{revision} said, from {next} on missing {missing}")));
+                    return Err((
+                        BOOKMARK,
+                        format!("{revision} said, from {next} on missing {missing}"),
+                    ));
                 }
                 next = next.max(revision + 1);
             }
             Seen::Resumed { from } if *from > next => {
-                return Err((EXACT, format!("resumed at {from}, everything before {next} has come")));
+                return Err((
+                    EXACT,
+                    format!("resumed at {from}, everything before {next} has come"),
+                ));
             }
             Seen::Resumed { from } => next = *from,
             Seen::Compacted { revision } => {
-                return Err((RELIABLE, format!("ended at {next} as compacted at {revision}, which it is not")));
+                return Err((
+                    RELIABLE,
+                    format!("ended at {next} as compacted at {revision}, which it is not"),
+                ));
             }
         }
     }
     let missing = expected(truth, watched, next, truth.last());
     if !watched.caught_up {
         let missing = missing.len();
-        return Err((RELIABLE, format!("it came to {next} of {}, {missing} are missing", truth.last())));
+        return Err((
+            RELIABLE,
+            format!("it came to {next} of {}, {missing} are missing", truth.last()),
+        ));
     }
     if !missing.is_empty() {
         return Err((RELIABLE, format!("missing {}", describe(&missing))));
@@ -78,6 +90,10 @@ fn expected(truth: &Truth, watched: &Watched, from: i64, to: i64) -> Vec<Event> 
 /// Keys, revisions and values: short enough to be read.
 fn describe(events: &[Event]) -> String {
     const SHOWN: usize = 8;
-    let shown: Vec<String> = events.iter().take(SHOWN).map(|event| format!("{event:?}")).collect();
+    let shown: Vec<String> = events
+        .iter()
+        .take(SHOWN)
+        .map(|event| format!("{event:?}"))
+        .collect();
     format!("{} events [{}]", events.len(), shown.join(", "))
 }

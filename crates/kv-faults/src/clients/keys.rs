@@ -79,7 +79,8 @@ impl KeyClient {
             _ => None,
         });
         for kv in got.flatten() {
-            self.known.insert(kv.key.clone(), (kv.value.clone(), kv.mod_revision));
+            self.known
+                .insert(kv.key.clone(), (kv.value.clone(), kv.mod_revision));
         }
         for op in transaction.success.iter().filter(|_| answer.succeeded) {
             if let Op::Put { key, value, .. } = op {
@@ -126,7 +127,12 @@ impl KeyClient {
     }
 
     fn group_key(&mut self) -> Bytes {
-        format!("g/{}/{}", self.random.below(GROUPS), self.random.below(GROUP_KEYS)).into()
+        format!(
+            "g/{}/{}",
+            self.random.below(GROUPS),
+            self.random.below(GROUP_KEYS)
+        )
+        .into()
     }
 
     fn some_keys(&mut self) -> Keys {

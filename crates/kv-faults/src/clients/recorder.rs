@@ -47,24 +47,41 @@ impl Recorder {
     pub(crate) fn first_write_since(&self, since: Time, member: Option<usize>) -> Option<Time> {
         let history = self.history.lock();
         // Operations are kept in the order of their ends.
-        let late = history.operations.iter().rev().take_while(|operation| match operation.outcome {
-            Outcome::Answered { at, .. } => at >= since,
-            _ => true,
-        });
+        let late = history
+            .operations
+            .iter()
+            .rev()
+            .take_while(|operation| match operation.outcome {
+                Outcome::Answered { at, .. } => at >= since,
+                _ => true,
+            });
         let writes = late.filter(|operation| operation.call >= since && operation.transaction.may_write());
         let through = writes.filter(|operation| member.is_none() || operation.member == member);
-        through.filter_map(|operation| operation.answered()).map(|(at, _)| at).min()
+        through
+            .filter_map(|operation| operation.answered())
+            .map(|(at, _)| at)
+            .min()
     }
 
     /// The longest time without an acknowledged write between two times.
     pub(crate) fn longest_pause(&self, from: Time, to: Time) -> Time {
         let history = self.history.lock();
-        let writes = history.operations.iter().filter(|operation| operation.transaction.may_write());
-        let mut times: Vec<Time> = writes.filter_map(|operation| operation.answered()).map(|(at, _)| at).collect();
+        let writes = history
+            .operations
+            .iter()
+            .filter(|operation| operation.transaction.may_write());
+        let mut times: Vec<Time> = writes
+            .filter_map(|operation| operation.answered())
+            .map(|(at, _)| at)
+            .collect();
         times.retain(|at| *at > from && *at < to);
         times.extend([from, to]);
         times.sort_unstable();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        times
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .unwrap_or_default()
     }
 
     /// Takes what was written down.

@@ -34,7 +34,11 @@ enum End {
 
 impl Watcher {
     /// Watches until everything up to the revision in `goal` has come (0: go on), or `give_up` says that it is late.
-    pub(crate) async fn run(mut self, mut goal: watch::Receiver<i64>, mut give_up: watch::Receiver<bool>) -> Watched {
+    pub(crate) async fn run(
+        mut self,
+        mut goal: watch::Receiver<i64>,
+        mut give_up: watch::Receiver<bool>,
+    ) -> Watched {
         let mut next = self.watched.from;
         loop {
             let end = tokio::select! {
@@ -88,7 +92,11 @@ impl Watcher {
         }
     }
 
-    fn response(&mut self, response: Result<Option<WatchResponse>, ClientError>, next: &mut i64) -> Option<End> {
+    fn response(
+        &mut self,
+        response: Result<Option<WatchResponse>, ClientError>,
+        next: &mut i64,
+    ) -> Option<End> {
         let at = self.recorder.clock.now();
         let Ok(Some(response)) = response else {
             return Some(End::Broken);

@@ -21,7 +21,11 @@ pub(crate) async fn send(client: &Client, asked: &Transaction, read: Read) -> Re
         return Ok(Answer {
             revision: response.header.unwrap_or_default().revision,
             succeeded: response.succeeded,
-            found: response.responses.into_iter().filter_map(|step| found(step.response?)).collect(),
+            found: response
+                .responses
+                .into_iter()
+                .filter_map(|step| found(step.response?))
+                .collect(),
         });
     }
     let (header, found) = match &asked.success[0] {
@@ -183,7 +187,11 @@ pub(crate) async fn changes(client: &Client, from: i64, to: i64) -> Result<Vec<E
     let mut watch = client.watch(request).await?;
     loop {
         let response = watch.next().await?.context("the watch goes on")?;
-        anyhow::ensure!(!response.canceled, "the watch was ended: {}", response.cancel_reason);
+        anyhow::ensure!(
+            !response.canceled,
+            "the watch was ended: {}",
+            response.cancel_reason
+        );
         all.extend(response.events);
         let last = all.last().and_then(|event: &Event| event.kv.as_ref());
         if last.is_some_and(|kv| kv.mod_revision >= to) {

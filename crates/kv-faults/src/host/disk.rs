@@ -7,6 +7,9 @@ use crate::host::run;
 /// Size of a member's file system: some segments of the log, and the store.
 const DISK_BYTES: u64 = 1 << 30;
 
+/// What is left to be filled by writing.
+const WRITTEN_BYTES: u64 = 8 << 20;
+
 /// What is wrong with a member's disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DiskFault {
@@ -47,15 +50,35 @@ impl Disk {
     /// # Errors
     /// If the system refuses.
     pub(crate) async fn break_by(&self, fault: DiskFault) -> Result<()> {
-        let mount = self.mount.display();
         match fault {
-            DiskFault::Stalled => run(&format!("fsfreeze --freeze {mount}")).await?,
-            DiskFault::Full => {
-                let free = run(&format!("df --output=avail -B1 {mount}")).await?;
-                let free = free.split_whitespace().last().context("df tells what is free")?;
-                run(&format!("fallocate -l {free} {}", self.ballast().display())).await?
+            DiskFault::Stalled => {
+                run(&format!("fsfreeze --freeze {}", self.mount.display())).await?;
             }
-        };
+            DiskFault::Full => self.fill().await?,
+        }
+        Ok(())
+    }
+
+    /// Takes what is free: most of it at once, the rest by writing until there is no more.
+    async fn fill(&self) -> Result<()> {
+        let free = run(&format!("df --output=avail -B1 {}", self.mount.display())).await?;
+        let free: u64 = free
+            .split_whitespace()
+            .last()
+            .context("df tells what is free")?
+            .parse()?;
+        let ballast = self.ballast();
+        let most = free.saturating_sub(WRITTEN_BYTES);
+        if most > 0 {
+            run(&format!("fallocate -l {most} {}", ballast.display())).await?;
+        }
+        let rest = run(&format!(
+            "dd if=/dev/zero of={} bs=64k seek={}",
+            ballast.display(),
+            most >> 16
+        ))
+        .await;
+        anyhow::ensure!(rest.is_err(), "the disk of {} has no end", self.mount.display());
         Ok(())
     }
 
@@ -70,6 +93,15 @@ impl Disk {
             }
             DiskFault::Full => std::fs::remove_file(self.ballast())?,
         }
+        Ok(())
+    }
+
+    /// Takes it away.
+    ///
+    /// # Errors
+    /// If somebody still uses it.
+    pub(crate) async fn unmount(&self) -> Result<()> {
+        run(&format!("umount {}", self.mount.display())).await?;
         Ok(())
     }
 

@@ -52,7 +52,9 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("links", &self.links).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +128,11 @@ fn fates(link: Link, random: &mut Random) -> Vec<Duration> {
     (0..copies)
         .map(|_| {
             let more = if jitter == 0 { 0 } else { random.below(jitter) };
-            let wait = if overtaken { OVERTAKEN_DELAY } else { Duration::ZERO };
+            let wait = if overtaken {
+                OVERTAKEN_DELAY
+            } else {
+                Duration::ZERO
+            };
             link.delay + Duration::from_micros(more) + wait
         })
         .collect()
@@ -180,14 +186,24 @@ mod tests {
     #[test]
     fn links_cut_lose_double_and_delay() {
         let mut random = Random::new(1);
-        let mut arrived = |link| -> Vec<usize> { (0..1000).map(|_| fates(link, &mut random).len()).collect() };
+        let mut arrived =
+            |link| -> Vec<usize> { (0..1000).map(|_| fates(link, &mut random).len()).collect() };
         let sum = |lengths: &[usize]| lengths.iter().sum::<usize>();
         assert_eq!(sum(&arrived(Link::default())), 1000);
-        let cut = Link { cut: true, ..Link::default() };
+        let cut = Link {
+            cut: true,
+            ..Link::default()
+        };
         assert_eq!(sum(&arrived(cut)), 0);
-        let loss = Link { loss: 100, ..Link::default() };
+        let loss = Link {
+            loss: 100,
+            ..Link::default()
+        };
         assert!((850..950).contains(&sum(&arrived(loss))));
-        let doubled = Link { doubled: 1000, ..Link::default() };
+        let doubled = Link {
+            doubled: 1000,
+            ..Link::default()
+        };
         assert_eq!(sum(&arrived(doubled)), 2000);
         let slow = Link {
             delay: Duration::from_millis(50),

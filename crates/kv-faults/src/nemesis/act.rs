@@ -32,7 +32,9 @@ impl Act {
     /// Chooses whom the fault hits and how hard.
     pub(crate) async fn choose(kind: Kind, cluster: &Cluster, random: &mut Random) -> Result<Self> {
         let victims = match kind {
-            Kind::KillAll | Kind::RollingRestart | Kind::IsolateAll | Kind::FullDiskAll => (0..MEMBERS).collect(),
+            Kind::KillAll | Kind::RollingRestart | Kind::IsolateAll | Kind::FullDiskAll => {
+                (0..MEMBERS).collect()
+            }
             _ if kind.takes_leader() => vec![cluster.leader().await?],
             _ => vec![usize::try_from(random.below(MEMBERS as u64))?],
         };
@@ -97,7 +99,9 @@ impl Act {
             Kind::CutClients => cut(network, victim, CLIENTS),
             Kind::IsolateAll => others.for_each(|other| cut(network, victim, other)),
             Kind::IsolateOne | Kind::IsolateLeader => {
-                others.chain([CLIENTS]).for_each(|other| cut(network, victim, other));
+                others
+                    .chain([CLIENTS])
+                    .for_each(|other| cut(network, victim, other));
             }
             Kind::RollingRestart | Kind::Flapping | Kind::Loss | Kind::Delay | Kind::Disorder => {}
         }

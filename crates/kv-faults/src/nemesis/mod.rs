@@ -74,7 +74,12 @@ impl Nemesis {
 
     /// All kinds have their turn before one comes again.
     fn next_kind(&mut self) -> Kind {
-        let left: Vec<Kind> = self.kinds.iter().copied().filter(|kind| !self.had.contains(kind)).collect();
+        let left: Vec<Kind> = self
+            .kinds
+            .iter()
+            .copied()
+            .filter(|kind| !self.had.contains(kind))
+            .collect();
         let left = if left.is_empty() {
             self.had.clear();
             self.kinds.clone()
@@ -115,7 +120,8 @@ impl Nemesis {
             if let Some(words) = member.last_words().await {
                 if !kind.may_end(self.peer) {
                     let detail = format!("m{} under {}:\n{words}", member.index, kind.name());
-                    self.violations.push(Violation::new("no member ends by itself", detail));
+                    self.violations
+                        .push(Violation::new("no member ends by itself", detail));
                 }
                 member.start()?;
                 member.ready().await?;
@@ -132,13 +138,17 @@ impl Nemesis {
             if let Some(healed) = all.and_then(|times| times.into_iter().max()) {
                 self.times.healed(kind, healed - ended);
                 if kind.takes_leader() {
-                    self.times.interrupted(kind, recorder.longest_pause(begun, healed));
+                    self.times
+                        .interrupted(kind, recorder.longest_pause(begun, healed));
                 }
                 return;
             }
             sleep(POLL).await;
         }
-        let detail = format!("not every member acknowledges writes {HEAL_TIMEOUT:?} after {}", kind.name());
+        let detail = format!(
+            "not every member acknowledges writes {HEAL_TIMEOUT:?} after {}",
+            kind.name()
+        );
         self.violations.push(Violation::new("the cluster heals", detail));
     }
 }
