@@ -225,7 +225,10 @@ fn refused_or_broken<T>(result: Result<T, WriteError>) -> Result<Result<T, Write
 /// Tells the lessor which keys hang on its leases: the keys know, the leases do not record it.
 pub(crate) fn attach_keys(store: &Store, lessor: &mut Lessor) {
     for (lease, key) in store.view().attachments() {
-        lessor.attach(lease, &key);
+        // A snapshot from elsewhere may name leases that it does not have.
+        if lessor.ttl(lease).is_some() {
+            lessor.attach(lease, &key);
+        }
     }
 }
 

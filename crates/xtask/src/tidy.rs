@@ -17,6 +17,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
     ("kv-machine", &["kv-backend", "kv-lease", "kv-mvcc", "kv-types"]),
+    ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
     ("kv-raft", &["kv-types", "kv-wal"]),
     ("kv-peer", &["kv-proto", "kv-raft", "kv-types"]),
     (
