@@ -201,7 +201,7 @@ async fn bootstrap(raft: &Raft, config: &Config) -> Result<(), StartError> {
     }
 }
 
-fn raft_member(member: &InitialMember) -> RaftMember {
+pub(crate) fn raft_member(member: &InitialMember) -> RaftMember {
     RaftMember {
         id: member.id,
         peer_urls: member.peer_urls.iter().map(Url::to_string).collect(),
