@@ -29,5 +29,6 @@ pub use kv_config::{Config, ConfigError, Options};
 pub use kv_gateway::Edge;
 pub use kv_server::{ETCD_VERSION, Server};
 pub use kv_snapshot::{Digest, FileStatus, Imported, RevisionBump, SnapshotFile, SnapshotFileError};
+pub use kv_types::Revision;
 pub use member::Member;
 pub use restore::{RestoreError, RestoreOptions, restore};

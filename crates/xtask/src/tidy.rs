@@ -28,6 +28,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
             "kv-machine",
             "kv-mvcc",
             "kv-raft",
+            "kv-snapshot",
             "kv-types",
             "kv-watch",
         ],
