@@ -19,6 +19,7 @@ pub struct Checkpoint {
     pub(crate) view: View,
     pub(crate) applied: Option<LogId>,
     pub(crate) state: Vec<u8>,
+    pub(crate) upkeep: Vec<u8>,
     /// Leases changed since the last completed checkpoint, with their time to live unless they ended.
     pub(crate) leases: Vec<(kv_types::LeaseId, Option<i64>)>,
     pub(crate) header: snapshot::Header,
@@ -52,6 +53,7 @@ impl Checkpoint {
             records::put_lease(&mut batch, *id, *ttl);
         }
         records::put_state(&mut batch, self.state.clone());
+        records::put_upkeep(&mut batch, self.upkeep.clone());
         self.backend.write(batch)?;
         self.backend.flush()?;
         Ok(())
@@ -72,6 +74,7 @@ impl Machine {
             view: self.store.view(),
             applied: self.applied,
             state: records::encode_state(self.claimed(), &self.cluster),
+            upkeep: self.upkeep.encode(),
             leases,
             header: snapshot::Header::of(self),
             backend: Arc::clone(&self.backend),

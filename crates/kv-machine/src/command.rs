@@ -3,6 +3,7 @@ use kv_types::{LeaseId, MemberId, RequestId, Revision, Term};
 
 use crate::codec::{CodecError, Reader, Write};
 use crate::ops_codec;
+use crate::upkeep::Alarm;
 
 /// One replicated change. Everything that could differ among members (ids, times to live, URLs) is decided
 /// before it is proposed.
@@ -44,6 +45,12 @@ pub enum Command {
         /// Its client URLs.
         client_urls: Vec<String>,
     },
+    /// Raises an alarm.
+    RaiseAlarm(Alarm),
+    /// Disarms an alarm.
+    DisarmAlarm(Alarm),
+    /// Begins a downgrade of the cluster to a version, or gives it up.
+    Downgrade(Option<String>),
 }
 
 /// A command and who waits for its outcome.
@@ -65,6 +72,9 @@ mod tag {
     pub(super) const PUBLISH: u8 = 7;
     // 8 was an expiry that did not name the leader.
     pub(super) const LEASE_EXPIRE: u8 = 9;
+    pub(super) const RAISE_ALARM: u8 = 15;
+    pub(super) const DISARM_ALARM: u8 = 16;
+    pub(super) const DOWNGRADE: u8 = 17;
 }
 
 impl Proposal {
@@ -117,6 +127,21 @@ impl Proposal {
                     buffer.bytes(url.as_bytes());
                 }
             }
+            Command::RaiseAlarm(alarm) => {
+                buffer.tag(tag::RAISE_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::DisarmAlarm(alarm) => {
+                buffer.tag(tag::DISARM_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::Downgrade(target) => {
+                buffer.tag(tag::DOWNGRADE);
+                buffer.flag(target.is_some());
+                if let Some(target) = target {
+                    buffer.bytes(target.as_bytes());
+                }
+            }
         }
     }
 
@@ -155,6 +180,9 @@ impl Proposal {
                 name: reader.text()?,
                 client_urls: reader.list(Reader::text)?,
             },
+            tag::RAISE_ALARM => Command::RaiseAlarm(Alarm::decode(reader)?),
+            tag::DISARM_ALARM => Command::DisarmAlarm(Alarm::decode(reader)?),
+            tag::DOWNGRADE => Command::Downgrade(reader.flag()?.then(|| reader.text()).transpose()?),
             _ => return Err(reader.error("command")),
         };
         Ok(Self { id, command })

@@ -8,6 +8,8 @@ mod cluster;
 mod codec;
 mod command;
 mod error;
+mod frozen;
+mod import;
 mod machine;
 mod ops_codec;
 mod outcome;
@@ -15,12 +17,16 @@ mod records;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use checkpoint::Checkpoint;
 pub use cluster::{Member, RaftMember};
 pub use codec::CodecError;
 pub use command::{Command, Proposal};
 pub use error::{ApplyError, MachineError};
+pub use frozen::Frozen;
+pub use import::{Import, RestoredState};
 pub use machine::Machine;
-pub use outcome::{Effects, LeaseCommandError, LeaseEffect, Outcome};
+pub use outcome::{Effects, LeaseCommandError, LeaseEffect, Outcome, Refused};
 pub use snapshot::{Snapshot, SnapshotInstall};
+pub use upkeep::{Alarm, AlarmKind};

@@ -12,6 +12,7 @@ use crate::command::{Command, Proposal};
 use crate::error::{ApplyError, MachineError};
 use crate::outcome::{Effects, LeaseCommandError, LeaseEffect, Outcome};
 use crate::records;
+use crate::upkeep::{Alarm, Upkeep};
 
 /// The replicated state of one member, as of the last entry applied.
 ///
@@ -22,7 +23,8 @@ pub struct Machine {
     pub(crate) store: Store,
     pub(crate) lessor: Lessor,
     pub(crate) cluster: Cluster,
-    /// Invariant: `store`, `lessor` and `cluster` are the outcome of all entries up to this one.
+    pub(crate) upkeep: Upkeep,
+    /// Invariant: `store`, `lessor`, `cluster` and `upkeep` are the outcome of all entries up to this one.
     pub(crate) applied: Option<LogId>,
     pub(crate) backend: Arc<dyn Backend>,
 }
@@ -34,6 +36,7 @@ impl Machine {
     /// [`MachineError`] if anything in the backend is not as it was written.
     pub fn open(backend: Arc<dyn Backend>, options: StoreOptions) -> Result<Self, MachineError> {
         let state = records::read_state(backend.as_ref())?;
+        let upkeep = records::read_upkeep(backend.as_ref())?;
         let mut lessor = records::read_leases(backend.as_ref())?;
         let store = Store::open(Arc::clone(&backend), options)?;
         attach_keys(&store, &mut lessor);
@@ -41,6 +44,7 @@ impl Machine {
             store,
             lessor,
             cluster: state.cluster,
+            upkeep,
             applied: state.applied,
             backend,
         })
@@ -59,6 +63,16 @@ impl Machine {
     /// The members, ascending by ID.
     pub fn members(&self) -> Vec<Member> {
         self.cluster.members()
+    }
+
+    /// The alarms that are raised, by kind.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.upkeep.alarms().collect()
+    }
+
+    /// The version that the cluster is being downgraded to.
+    pub fn downgrade(&self) -> Option<String> {
+        self.upkeep.downgrade().map(str::to_owned)
     }
 
     /// The leases there are.
@@ -134,6 +148,9 @@ impl Machine {
         log_id: LogId,
         effects: &mut Effects,
     ) -> Result<Outcome, ReadError> {
+        if let Some(refused) = self.upkeep.refuses(&command) {
+            return Ok(Outcome::Refused(refused));
+        }
         let book = &mut Book(&mut self.lessor);
         Ok(match command {
             Command::Put(request) => Outcome::Put(refused_or_broken(self.store.put(&request, book))?),
@@ -160,6 +177,17 @@ impl Machine {
             } => {
                 self.cluster.publish(member, name, client_urls);
                 Outcome::Published
+            }
+            Command::RaiseAlarm(alarm) => {
+                self.upkeep.raise(alarm);
+                Outcome::Alarm { is_raised: true }
+            }
+            Command::DisarmAlarm(alarm) => Outcome::Alarm {
+                is_raised: self.upkeep.disarm(alarm),
+            },
+            Command::Downgrade(target) => {
+                self.upkeep.set_downgrade(target);
+                Outcome::Downgrade
             }
         })
     }
@@ -197,7 +225,10 @@ fn refused_or_broken<T>(result: Result<T, WriteError>) -> Result<Result<T, Write
 /// Tells the lessor which keys hang on its leases: the keys know, the leases do not record it.
 pub(crate) fn attach_keys(store: &Store, lessor: &mut Lessor) {
     for (lease, key) in store.view().attachments() {
-        lessor.attach(lease, &key);
+        // A snapshot from elsewhere may name leases that it does not have.
+        if lessor.ttl(lease).is_some() {
+            lessor.attach(lease, &key);
+        }
     }
 }
 

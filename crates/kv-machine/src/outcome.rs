@@ -19,6 +19,15 @@ pub enum Outcome {
     LeaseRevoke(Result<(), LeaseCommandError>),
     /// A member has published itself.
     Published,
+    /// Of raising or disarming an alarm.
+    Alarm {
+        /// Whether it was raised: before, if it was disarmed.
+        is_raised: bool,
+    },
+    /// A downgrade was begun or given up.
+    Downgrade,
+    /// An alarm stands in the way.
+    Refused(Refused),
 }
 
 impl Outcome {
@@ -32,8 +41,20 @@ impl Outcome {
             Self::LeaseGrant(_) => "lease grant",
             Self::LeaseRevoke(_) => "lease revoke",
             Self::Published => "publish",
+            Self::Alarm { .. } => "alarm",
+            Self::Downgrade => "downgrade",
+            Self::Refused(_) => "refused",
         }
     }
+}
+
+/// Which alarm stands in the way of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A member has no space.
+    NoSpace,
+    /// Members differ.
+    Corrupt,
 }
 
 /// A lease command was refused.

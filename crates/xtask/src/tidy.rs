@@ -10,12 +10,14 @@ use crate::run::root;
 const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
+    ("kv-bbolt", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
     ("kv-machine", &["kv-backend", "kv-lease", "kv-mvcc", "kv-types"]),
+    ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
     ("kv-raft", &["kv-types", "kv-wal"]),
     ("kv-peer", &["kv-proto", "kv-raft", "kv-types"]),
     (
@@ -26,6 +28,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
             "kv-machine",
             "kv-mvcc",
             "kv-raft",
+            "kv-snapshot",
             "kv-types",
             "kv-watch",
         ],
