@@ -3,6 +3,9 @@
 //! Pure and synchronous: no clock, randomness, task, socket or environment. What could differ among members is
 //! decided before a command is proposed. Networks, openraft and gRPC are not known here.
 
+mod access;
+mod auth_codec;
+mod auth_records;
 mod checkpoint;
 mod cluster;
 mod codec;
@@ -16,11 +19,12 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use access::KeyAccess;
 pub use checkpoint::Checkpoint;
 pub use cluster::{Member, RaftMember};
 pub use codec::CodecError;
 pub use command::{Command, Proposal};
 pub use error::{ApplyError, MachineError};
 pub use machine::Machine;
-pub use outcome::{Effects, LeaseCommandError, LeaseEffect, Outcome};
+pub use outcome::{Authenticated, Effects, LeaseCommandError, LeaseEffect, Outcome, TokenEffect};
 pub use snapshot::{Snapshot, SnapshotInstall};

@@ -1,16 +1,18 @@
 //! The whole state as frames: the first holds everything but the rows, each further one a chunk of rows.
 //!
 //! The first frame is the state record, the leases (list of ID and time to live, signed), then the current and
-//! the last compacted revision (signed; −1 for none).
+//! the last compacted revision (signed; −1 for none), then the auth state (bytes).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::AuthStore;
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{ReadError, Store, StoreOptions, View};
 use kv_types::{LeaseId, LogId, Revision, RowRevision};
 
+use crate::auth_records;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
@@ -108,6 +110,7 @@ impl Header {
         let view = machine.store.view();
         buffer.signed(view.revision().get());
         buffer.signed(view.compacted().map_or(NEVER, Revision::get));
+        buffer.bytes(&auth_records::encode_auth(&machine.auth));
         Self {
             encoded: buffer.into(),
             membership: machine.cluster.membership(),
@@ -140,9 +143,15 @@ impl SnapshotInstall {
         let state = records::decode_state(reader.slice().map_err(damaged)?)?;
         let mut read = || -> Result<_, CodecError> {
             let leases = reader.list(|reader| Ok((LeaseId::new(reader.signed()?), reader.signed()?)))?;
-            Ok((leases, reader.signed()?, reader.signed()?))
+            let (current, compacted) = (reader.signed()?, reader.signed()?);
+            Ok((
+                leases,
+                current,
+                compacted,
+                auth_records::decode_auth(reader.slice()?)?,
+            ))
         };
-        let (leases, current, compacted) = read().map_err(damaged)?;
+        let (leases, current, compacted, auth) = read().map_err(damaged)?;
         reader.finish().map_err(damaged)?;
         let mut lessor = Lessor::new();
         for (id, ttl) in leases {
@@ -160,6 +169,9 @@ impl SnapshotInstall {
                 store,
                 lessor,
                 cluster: state.cluster,
+                auth: Arc::new(auth),
+                // The backend is empty.
+                auth_recorded: Arc::new(AuthStore::default()),
                 applied: state.applied,
                 backend,
             },

@@ -58,7 +58,7 @@ impl Shell {
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
         self.proposals
-            .push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
+            .push(&Proposal { id, caller, command }, self.options.limits.request_bytes_max)?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(RequestError::Stopped),
@@ -230,6 +230,7 @@ impl Shell {
             for id in expired {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
+                    caller: None,
                     command: Command::LeaseExpire { id, leader, term },
                 };
                 // One that is refused now is offered again.
