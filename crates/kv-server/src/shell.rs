@@ -59,8 +59,10 @@ impl Shell {
         let started = Instant::now();
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
-        self.proposals
-            .push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
+        self.proposals.push(
+            &Proposal { id, caller: None, command },
+            self.options.limits.request_bytes_max,
+        )?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(RequestError::Stopped),
@@ -232,6 +234,7 @@ impl Shell {
             for id in expired {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
+                    caller: None,
                     command: Command::LeaseExpire { id, leader, term },
                 };
                 // One that is refused now is offered again.
