@@ -91,15 +91,11 @@ impl Role {
     /// in etcd; what comes twice by that allows no more than before.
     pub(crate) fn grant(&mut self, permission: Permission) {
         let start = &permission.range.start;
-        let place = self
-            .permissions
-            .partition_point(|own| own.range.start < *start);
+        let place = self.permissions.partition_point(|own| own.range.start < *start);
         match self.permissions.get_mut(place) {
             Some(own) if own.range == permission.range => own.kind = permission.kind,
             _ => {
-                let end = self
-                    .permissions
-                    .partition_point(|own| own.range.start <= *start);
+                let end = self.permissions.partition_point(|own| own.range.start <= *start);
                 self.permissions.insert(end, permission);
             }
         }

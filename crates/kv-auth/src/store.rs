@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use kv_types::{AuthRevision, KeyRange};
 
+use crate::ROOT;
 use crate::caller::Caller;
 use crate::change::AuthChange;
 use crate::error::AuthError;
 use crate::intervals::Intervals;
 use crate::role::{Access, Permission, Role};
 use crate::user::{Password, User};
-use crate::ROOT;
 
 /// All users and roles. A clone shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -302,10 +302,7 @@ impl AuthStore {
     }
 
     fn users_with(&self, role: &str) -> Vec<User> {
-        self.users()
-            .filter(|user| user.has_role(role))
-            .cloned()
-            .collect()
+        self.users().filter(|user| user.has_role(role)).cloned().collect()
     }
 
     /// Replaces a role, and gathers anew what those who have it may do.

@@ -43,7 +43,9 @@ fn grant(role: &str, kind: PermissionKind, key: &str, end: &str) -> AuthChange {
 fn store(changes: impl IntoIterator<Item = AuthChange>) -> AuthStore {
     let mut store = AuthStore::default();
     for change in changes {
-        store.apply(change.clone()).unwrap_or_else(|error| panic!("{change:?}: {error}"));
+        store
+            .apply(change.clone())
+            .unwrap_or_else(|error| panic!("{change:?}: {error}"));
     }
     store
 }
@@ -157,7 +159,9 @@ fn permissions_of_all_roles_add_up_and_are_replaced_by_range() {
     assert_eq!(reads(&store, "u", "l", "p"), Ok(()));
     assert_eq!(write(&store, "l", "p"), Err(AuthError::PermissionDenied));
     assert_eq!(store.role("s").unwrap().permissions.len(), 2);
-    store.apply(grant("s", PermissionKind::Unknown(9), "a", "")).unwrap();
+    store
+        .apply(grant("s", PermissionKind::Unknown(9), "a", ""))
+        .unwrap();
     assert_eq!(reads(&store, "u", "a", ""), Err(AuthError::PermissionDenied));
 }
 
@@ -167,7 +171,11 @@ fn a_grant_on_one_key_says_nothing_of_later_keys() {
     let store = enabled();
     assert_eq!(reads(&store, "u", "k", ""), Ok(()));
     for end in ["\0", "l", "k\0\0", "zz"] {
-        assert_eq!(reads(&store, "u", "k", end), Err(AuthError::PermissionDenied), "{end:?}");
+        assert_eq!(
+            reads(&store, "u", "k", end),
+            Err(AuthError::PermissionDenied),
+            "{end:?}"
+        );
     }
 }
 
@@ -200,7 +208,10 @@ fn nobody_is_asked_while_auth_is_off_and_everybody_while_it_is_on() {
     let mut store = enabled();
     let all = range("\0", "\0");
     assert_eq!(store.check_root(None), Err(AuthError::UserEmpty));
-    assert_eq!(store.check_keys(None, Access::Read, &all), Err(AuthError::UserEmpty));
+    assert_eq!(
+        store.check_keys(None, Access::Read, &all),
+        Err(AuthError::UserEmpty)
+    );
     let nobody = Caller {
         user: "u".into(),
         revision: AuthRevision::default(),
@@ -209,8 +220,14 @@ fn nobody_is_asked_while_auth_is_off_and_everybody_while_it_is_on() {
         store.check_keys(Some(&nobody), Access::Read, &range("k", "")),
         Err(AuthError::UserEmpty)
     );
-    assert_eq!(store.check_root(caller(&store, "x").as_ref()), Err(AuthError::UserNotFound));
-    assert_eq!(store.check_root(caller(&store, "u").as_ref()), Err(AuthError::PermissionDenied));
+    assert_eq!(
+        store.check_root(caller(&store, "x").as_ref()),
+        Err(AuthError::UserNotFound)
+    );
+    assert_eq!(
+        store.check_root(caller(&store, "u").as_ref()),
+        Err(AuthError::PermissionDenied)
+    );
     assert_eq!(store.check_root(caller(&store, ROOT).as_ref()), Ok(()));
     assert_eq!(reads(&store, ROOT, "\0", "\0"), Ok(()));
     store.apply(AuthChange::Disable).unwrap();
@@ -238,10 +255,16 @@ fn what_changed_is_known_by_name() {
     after.apply(grant("r", PermissionKind::Write, "w", "")).unwrap();
     after.apply(user_add("new")).unwrap();
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    assert_eq!(after.changed_since(&before), (names(&["new", "u"]), names(&["r"])));
+    assert_eq!(
+        after.changed_since(&before),
+        (names(&["new", "u"]), names(&["r"]))
+    );
     after.apply(AuthChange::UserDelete { name: "u".into() }).unwrap();
     after.apply(AuthChange::RoleDelete { name: "r".into() }).unwrap();
-    assert_eq!(after.changed_since(&before), (names(&["new", "u"]), names(&["r"])));
+    assert_eq!(
+        after.changed_since(&before),
+        (names(&["new", "u"]), names(&["r"]))
+    );
 }
 
 #[test]

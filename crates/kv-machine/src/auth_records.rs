@@ -74,11 +74,21 @@ pub(crate) fn put_auth(batch: &mut Batch, auth: &AuthStore, recorded: &AuthStore
     let (users, roles) = auth.changed_since(recorded);
     for name in users {
         let user = auth.user(&name);
-        put(batch, USER_PREFIX, &name, user.map(|user| encoded(user, write_user)));
+        put(
+            batch,
+            USER_PREFIX,
+            &name,
+            user.map(|user| encoded(user, write_user)),
+        );
     }
     for name in roles {
         let role = auth.role(&name);
-        put(batch, ROLE_PREFIX, &name, role.map(|role| encoded(role, write_role)));
+        put(
+            batch,
+            ROLE_PREFIX,
+            &name,
+            role.map(|role| encoded(role, write_role)),
+        );
     }
 }
 

@@ -189,7 +189,9 @@ impl Machine {
                 user,
                 revision,
                 token_prefix,
-            } => Outcome::Authenticate(self.authenticate(user, revision, &token_prefix, log_id.index, effects)),
+            } => {
+                Outcome::Authenticate(self.authenticate(user, revision, &token_prefix, log_id.index, effects))
+            }
         })
     }
 

@@ -52,7 +52,10 @@ pub(crate) async fn alarm(
     server: Server,
     request: etcd::AlarmRequest,
 ) -> Result<etcd::AlarmResponse, Status> {
-    if request.action != etcd::alarm_request::AlarmAction::Get as i32 {
+    if request.action == etcd::alarm_request::AlarmAction::Get as i32 {
+        server.require_user().await.map_err(status)?;
+    } else {
+        server.require_root().await.map_err(status)?;
         return Err(Status::unimplemented("alarms can be listed only"));
     }
     server.read_barrier().await.map_err(status)?;
