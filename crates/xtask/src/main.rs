@@ -1,5 +1,6 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod diff;
 mod peers;
 mod run;
 mod sim;
@@ -24,6 +25,8 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  diff [--ops N] [--seed S]
+                 gives kvd and a real etcd the same random requests and compares their whole answers
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -47,6 +50,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["diff", rest @ ..] => diff::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -83,6 +87,9 @@ fn check() -> Result<()> {
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
+/// About a minute's worth.
+const DIFFERENTIAL_OPS: &str = "60000";
+
 fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
     let mut suite = Suite::default();
@@ -95,6 +102,7 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
     }
     if with_peers {
         peers::run(&mut suite);
+        suite.step("differential run", || diff::run(&["--ops", DIFFERENTIAL_OPS]));
     }
     suite.finish()
 }
