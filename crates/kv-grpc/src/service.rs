@@ -149,6 +149,9 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Hash => unary(server, request, maintenance::hash).await,
+        Method::Downgrade => unary(server, request, maintenance::downgrade).await,
+        Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
         Method::MemberAdd
@@ -156,10 +159,7 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberUpdate
         | Method::MemberPromote
         | Method::Defragment
-        | Method::Hash
-        | Method::Snapshot
         | Method::MoveLeader
-        | Method::Downgrade
         | Method::AuthEnable
         | Method::AuthDisable
         | Method::AuthStatus

@@ -25,6 +25,7 @@ fn apply(machine: &mut Machine, index: u64, command: Command) -> Outcome {
     let mut payload = Vec::new();
     Proposal {
         id: RequestId::new(index),
+        caller: None,
         command,
     }
     .encode(&mut payload);
@@ -211,7 +212,7 @@ proptest! {
         let proposals: Vec<Proposal> = commands
             .into_iter()
             .enumerate()
-            .map(|(id, command)| Proposal { id: RequestId::new(id as u64), command })
+            .map(|(id, command)| Proposal { id: RequestId::new(id as u64), caller: None, command })
             .collect();
         let mut payload = Vec::new();
         proposals.iter().for_each(|proposal| proposal.encode(&mut payload));

@@ -4,6 +4,7 @@
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
 mod error;
+mod image;
 mod leader_calls;
 mod leases;
 mod maintenance;
@@ -18,11 +19,13 @@ mod shell;
 mod snapshots;
 mod start;
 mod status;
+mod upkeep;
 mod waiters;
 mod watches;
 
 pub use error::RequestError;
-pub use kv_machine::{MachineError, Member};
+pub use image::{SnapshotChunk, SnapshotImage};
+pub use kv_machine::{Alarm, AlarmKind, MachineError, Member};
 pub use leases::{LeaseGranted, LeaseTimeToLive};
 pub use metrics::{MetricsSnapshot, disk_histogram};
 pub use options::ServerOptions;

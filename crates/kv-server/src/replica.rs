@@ -370,6 +370,7 @@ mod tests {
         };
         let proposal = Proposal {
             id: RequestId::new(index),
+            caller: None,
             command: Command::Put(request),
         };
         let mut payload = Vec::new();

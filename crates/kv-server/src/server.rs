@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_machine::{Command, LeaseCommandError, Member, Outcome};
+use kv_machine::{Command, LeaseCommandError, Member, Outcome, Refused};
 use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
@@ -110,7 +110,7 @@ impl Server {
     /// # Errors
     /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
     pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
-        self.shell.check_space(put_cost(&request))?;
+        self.check_space(put_cost(&request)).await?;
         match self.propose(Command::Put(request)).await? {
             Outcome::Put(result) => result.map_err(write_error),
             other => Err(mismatch(&other)),
@@ -140,7 +140,7 @@ impl Server {
             }
             return self.view().txn(&read_only).map_err(range_error);
         }
-        self.shell.check_space(txn_cost(&request))?;
+        self.check_space(txn_cost(&request)).await?;
         match self.propose(Command::Txn(request)).await? {
             Outcome::Txn(result) => result.map_err(write_error),
             other => Err(mismatch(&other)),
@@ -179,7 +179,7 @@ impl Server {
         if ttl_seconds > TTL_SECONDS_MAX {
             return Err(RequestError::LeaseTtlTooLarge);
         }
-        self.shell.check_space(LEASE_COST)?;
+        self.check_space(LEASE_COST).await?;
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
@@ -300,8 +300,17 @@ impl Server {
         }
     }
 
-    async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
-        self.shell.propose(command).await
+    /// Proposes a command and waits until it is applied here; what an alarm refuses is an error.
+    pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
+        match self.shell.propose(command).await? {
+            Outcome::Refused(Refused::NoSpace) => Err(RequestError::NoSpace),
+            Outcome::Refused(Refused::Corrupt) => Err(RequestError::Corrupt),
+            outcome => Ok(outcome),
+        }
+    }
+
+    pub(crate) fn shell(&self) -> &Shell {
+        &self.shell
     }
 }
 
@@ -322,7 +331,7 @@ fn write_error(error: WriteError) -> RequestError {
 }
 
 /// An outcome of another kind than the command: impossible unless two proposals had one ID.
-fn mismatch(outcome: &Outcome) -> RequestError {
+pub(crate) fn mismatch(outcome: &Outcome) -> RequestError {
     tracing::error!(outcome = outcome.kind(), "outcome does not fit its request");
     RequestError::Internal("outcome does not fit its request".into())
 }
