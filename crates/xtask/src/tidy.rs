@@ -48,6 +48,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    ("kv-diff", &["kv-proto", "kv-tests"]),
     ("kv-faults", &["kv-client", "kv-proto", "kv-tests"]),
     (
         "kv-sim",
