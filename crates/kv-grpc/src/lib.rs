@@ -9,6 +9,7 @@ mod codec;
 mod convert;
 mod error;
 mod leader;
+mod load;
 mod method;
 mod oversize;
 mod service;

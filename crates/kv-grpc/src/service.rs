@@ -19,6 +19,8 @@ use crate::calls::{Call, Calls};
 use crate::codec::MessageCodec;
 use crate::error::{NO_LEADER, Refusal};
 use crate::method::{Kind, unknown};
+use crate::load::{Answered, Client, Load};
+use crate::services::cost::Cost;
 use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
 use crate::{Method, leader, oversize};
@@ -28,14 +30,28 @@ use crate::{Method, leader, oversize};
 pub struct Grpc {
     server: Server,
     calls: Arc<Calls>,
+    load: Arc<Load>,
+    client: Arc<Client>,
 }
 
 impl Grpc {
     /// Serves this member.
     pub fn new(server: Server) -> Self {
+        let load = Arc::default();
         Self {
             server,
             calls: Arc::default(),
+            client: Client::of(&load),
+            load,
+        }
+    }
+
+    /// A clone for one more connection: what its client may take is counted apart from all others.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        Self {
+            client: Client::of(&self.load),
+            ..self.clone()
         }
     }
 
@@ -94,15 +110,27 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             let response = Status::unimplemented(unknown(request.uri().path())).into_http();
             return Box::pin(async { Ok(response) });
         };
-        let call = self.calls.start(method);
-        if let Err(status) = self.admit(request.headers()) {
-            let response = observe(status.into_http(), call, None);
-            return Box::pin(async { Ok(response) });
-        }
+        let mut call = self.calls.start(method);
+        let place = match self.admit(request.headers()).and_then(|()| self.client.call()) {
+            Ok(place) => place,
+            Err(status) => {
+                call.ended(status.code());
+                return Box::pin(async move { Ok(status.into_http()) });
+            }
+        };
         let ending = self.ending(method, request.headers());
-        let server = self.server.clone();
-        let request = request.map(|body| Received::new(body, Arc::clone(&self.calls)));
-        Box::pin(async move { Ok(observe(dispatch(server, method, request).await, call, ending)) })
+        let (server, client) = (self.server.clone(), Arc::clone(&self.client));
+        let kept = client.request(method.kind());
+        let held = kept.held();
+        let request = request.map(|body| Received::new(body, Arc::clone(&self.calls), kept));
+        Box::pin(async move {
+            let mut response = dispatch(server, &client, method, request).await;
+            // Of a single request nothing is left now.
+            drop(held);
+            let room = response.extensions_mut().remove();
+            let answered = Answered::new(client, method.kind(), place, room);
+            Ok(observe(response, call, answered, ending))
+        })
     }
 }
 
@@ -110,10 +138,11 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
 fn observe(
     response: Response<tonic::body::Body>,
     mut call: Call,
+    answered: Answered,
     ending: Option<Ending>,
 ) -> Response<tonic::body::Body> {
     let Some(code) = code_of(response.headers()) else {
-        return response.map(|body| tonic::body::Body::new(Sent::new(body, call, ending)));
+        return response.map(|body| tonic::body::Body::new(Sent::new(body, call, answered, ending)));
     };
     // A response of headers alone. Only tonic itself says that a value of its own is out of range.
     let status = match code {
@@ -126,16 +155,17 @@ fn observe(
 
 async fn dispatch<B: RequestBody>(
     server: Server,
+    client: &Arc<Client>,
     method: Method,
     request: Request<B>,
 ) -> Response<tonic::body::Body> {
     match method {
-        Method::Range => unary(server, request, kv::range).await,
+        Method::Range => costly(client, server, request, kv::range).await,
         Method::Put => unary(server, request, kv::put).await,
-        Method::DeleteRange => unary(server, request, kv::delete_range).await,
-        Method::Txn => unary(server, request, kv::txn).await,
+        Method::DeleteRange => costly(client, server, request, kv::delete_range).await,
+        Method::Txn => costly(client, server, request, kv::txn).await,
         Method::Compact => unary(server, request, kv::compact).await,
-        Method::RangeStream => server_stream(server, request, range_stream::range_stream).await,
+        Method::RangeStream => range_stream(client, server, request).await,
         Method::Watch => bidi_stream(WatchCodec, server, request, watch).await,
         Method::LeaseGrant => unary(server, request, lease::grant).await,
         Method::LeaseRevoke => unary(server, request, lease::revoke).await,
@@ -212,6 +242,59 @@ where
         async { answer.await.map(tonic::Response::new) }
     });
     framing.unary(service, request).await
+}
+
+/// As [`unary`], once there is room for an answer of the size that the request's is going to have.
+async fn costly<B, Q, A, F>(
+    client: &Arc<Client>,
+    server: Server,
+    request: Request<B>,
+    handler: impl Fn(Server, Q) -> F + Clone + Send,
+) -> Response<tonic::body::Body>
+where
+    B: RequestBody,
+    Q: Message + Default + Cost + 'static,
+    A: Message + 'static,
+    F: Future<Output = Result<A, Status>>,
+{
+    let mut framing = framing(MessageCodec::<A, Q>::default(), &server);
+    let service = service_fn(move |request: tonic::Request<Q>| {
+        let (client, server, handler) = (Arc::clone(client), server.clone(), handler.clone());
+        async move {
+            let request = request.into_inner();
+            let room = match request.answer_bytes(&server) {
+                0 => None,
+                bytes => Some(client.room_for_answer(bytes).await?),
+            };
+            let mut answer = tonic::Response::new(handler(server, request).await?);
+            room.map(|room| answer.extensions_mut().insert(room));
+            Ok(answer)
+        }
+    });
+    framing.unary(service, request).await
+}
+
+/// A range in pieces, of which two are in memory at a time.
+async fn range_stream<B: RequestBody>(
+    client: &Arc<Client>,
+    server: Server,
+    request: Request<B>,
+) -> Response<tonic::body::Body> {
+    let codec = MessageCodec::<etcd::RangeStreamResponse, etcd::RangeRequest>::default();
+    let mut framing = framing(codec, &server);
+    let service = service_fn(move |request: tonic::Request<etcd::RangeRequest>| {
+        let (client, server) = (Arc::clone(client), server.clone());
+        async move {
+            let request = request.into_inner();
+            let pieces_bytes = 2 * server.limits().request_bytes_max as u64;
+            let bytes = request.answer_bytes(&server).min(pieces_bytes);
+            let room = client.room_for_answer(bytes).await?;
+            let mut answer = tonic::Response::new(range_stream::range_stream(server, request).await?);
+            answer.extensions_mut().insert(room);
+            Ok(answer)
+        }
+    });
+    framing.server_streaming(service, request).await
 }
 
 async fn server_stream<B, Q, A, S, F>(

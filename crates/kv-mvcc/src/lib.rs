@@ -29,6 +29,7 @@ pub use ops::{
     PutLease, PutRequest, PutResult, PutValue, RangeRequest, RangeResult, SortOrder, SortTarget, TxnRequest,
     TxnResult,
 };
+pub use read::RangeCost;
 pub use row::{Change, Row, RowMeta};
 pub use rows::RowsSizes;
 pub use store::{CheckpointPlan, Fill, Finished, GarbagePlan, Store, StoreOptions};

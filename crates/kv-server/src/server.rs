@@ -20,6 +20,9 @@ use crate::shell::Shell;
 use crate::status::Status;
 use crate::watches::WatchStream;
 
+/// Ranges over more keys are not read on the runtime's threads: heartbeats run there, too.
+const READ_IN_PLACE_KEYS_MAX: u64 = 10_000;
+
 /// A running member, as the edge sees it. Clones are handles of the same member.
 #[derive(Clone)]
 pub struct Server {
@@ -102,7 +105,17 @@ impl Server {
         if !serializable && !is_planted(Bug::StaleRead) {
             self.read_barrier().await?;
         }
-        self.view().range(&request).map_err(range_error)
+        self.read(request).await
+    }
+
+    /// Reads the published view; what takes long is done off the runtime, where it holds nobody up.
+    async fn read(&self, request: RangeRequest) -> Result<RangeResult, RequestError> {
+        let view = self.view();
+        if request.range.is_single() || view.cost(&request).keys <= READ_IN_PLACE_KEYS_MAX {
+            return view.range(&request).map_err(range_error);
+        }
+        let read = self.shell.blocking_read(move || view.range(&request)).await?;
+        read.map_err(range_error)
     }
 
     /// Puts a key.
@@ -138,7 +151,14 @@ impl Server {
             if !serializable {
                 self.read_barrier().await?;
             }
-            return self.view().txn(&read_only).map_err(range_error);
+            let view = self.view();
+            let keys = read_only.ranges().map(|range| view.cost(range).keys);
+            if keys.sum::<u64>() <= READ_IN_PLACE_KEYS_MAX {
+                return view.txn(&read_only).map_err(range_error);
+            }
+            let read = move || request.read_only().map(|read_only| view.txn(&read_only));
+            let read = self.shell.blocking_read(read).await?;
+            return read.expect("it is read-only").map_err(range_error);
         }
         self.shell.check_space(txn_cost(&request))?;
         match self.propose(Command::Txn(request)).await? {
@@ -277,9 +297,8 @@ impl Server {
     /// A revision that cannot be read.
     pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
         let view = self.view();
-        let hash = kv_raft::host::blocking(move || view.hash_kv(revision)).await;
-        hash.map_err(|error| RequestError::Internal(error.to_string()))?
-            .map_err(range_error)
+        let hash = self.shell.blocking_read(move || view.hash_kv(revision)).await?;
+        hash.map_err(range_error)
     }
 
     /// Opens a stream of watchers. They end when it is dropped.

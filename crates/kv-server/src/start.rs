@@ -9,7 +9,7 @@ use kv_machine::Command;
 use kv_raft::{AskHandler, Raft};
 use kv_types::MemberId;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::proposals::ProposalQueue;
 use crate::read_barrier::ReadBarrier;
 use crate::replica::Replica;
 use crate::server::Server;
-use crate::shell::{LogGauge, Shell};
+use crate::shell::{LogGauge, Shell, blocking_reads_max};
 use crate::waiters::RequestIds;
 
 /// Where other members' questions to the leader arrive. Raft needs it before the server is there; until then
@@ -74,6 +74,7 @@ impl Running {
             request_ids,
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
+            blocking_reads: Arc::new(Semaphore::new(blocking_reads_max())),
         });
         // Set once: a desk belongs to one member.
         let _ = desk.shell.set(Arc::downgrade(&shell));
