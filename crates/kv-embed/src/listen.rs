@@ -21,6 +21,8 @@ use crate::StartError;
 mod begin;
 mod descriptors;
 
+pub(crate) use descriptors::{client_connections_max, peer_connections_max};
+
 /// HTTP/2 windows: large lists must not wait for window updates.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
@@ -78,9 +80,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Serves each of them, with what `service` gives for each connection.
+    /// Serves all of them, at most so many connections at a time, with what `service` gives for each.
     pub(crate) fn serve<S, B>(
         listeners: Vec<TcpListener>,
+        connections_max: usize,
         service: impl Fn() -> S + Clone + Send + 'static,
     ) -> Self
     where
@@ -91,7 +94,7 @@ impl Listeners {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut served = Self::default();
-        let places = Arc::new(Semaphore::new(descriptors::connections_max()));
+        let places = Arc::new(Semaphore::new(connections_max));
         for listener in listeners {
             let stop = served.stop.subscribe();
             let places = Arc::clone(&places);

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 pub(crate) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 pub(crate) const NO_LEADER: &str = "etcdserver: no leader";
+pub(crate) const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 pub(crate) const STOPPED: &str = "etcdserver: server stopped";
 
 /// Why a request is refused before anything is done.
@@ -61,7 +62,7 @@ pub fn status(error: RequestError) -> Status {
             "etcdserver: mvcc: database space exceeded",
         ),
         RequestError::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
-        RequestError::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
+        RequestError::TooManyRequests => (Code::ResourceExhausted, TOO_MANY_REQUESTS),
         RequestError::NoLeader => (Code::Unavailable, NO_LEADER),
         RequestError::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
         RequestError::Timeout => (Code::Unavailable, "etcdserver: request timed out"),

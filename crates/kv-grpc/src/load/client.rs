@@ -16,7 +16,7 @@ const CALLS_MAX: u64 = 20_000;
 const REQUEST_BYTES_MAX: u64 = 128 << 20;
 
 /// Bytes of answers being made, by estimate, and of those being sent.
-const ANSWER_BYTES_MAX: u64 = 512 << 20;
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
 /// How long an answer may wait for others to be sent.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);

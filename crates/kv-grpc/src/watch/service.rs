@@ -12,7 +12,7 @@ use tonic::{Status, Streaming};
 
 use super::fragments;
 use super::frame::Frame;
-use crate::error::{COMPACTED, STOPPED};
+use crate::error::{COMPACTED, STOPPED, TOO_MANY_REQUESTS};
 use crate::{convert, oversize};
 
 pub(crate) type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -184,6 +184,7 @@ fn reason_text(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::Compacted => COMPACTED,
         RejectReason::RangeEmpty => "mvcc: watcher range is empty",
+        RejectReason::TooMany => TOO_MANY_REQUESTS,
         RejectReason::DuplicateId => "mvcc: duplicate watch ID provided on the WatchStream",
     }
 }
