@@ -8,7 +8,8 @@ use crate::read::Reader;
 use crate::rows::{Caching, RowsSizes, RowsView};
 use crate::state::State;
 use crate::{
-    Change, HashKv, OpResult, RangeCost, RangeError, RangeRequest, RangeResult, ReadError, ReadOnlyTxn, Row, TxnResult,
+    Change, HashKv, OpResult, RangeCost, RangeError, RangeRequest, RangeResult, ReadError, ReadOnlyTxn, Row,
+    TxnResult,
 };
 
 /// The store at one moment: it does not change, and reading it waits for nobody. A clone is free; while one is

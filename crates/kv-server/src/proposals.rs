@@ -52,7 +52,13 @@ struct Size {
 impl Waiting {
     /// Refuses what would only add to a backlog.
     fn admit(&self, command: &Command) -> Result<(), RequestError> {
-        let reserve = |max: usize| if is_relief(command) { max / RESERVED_PART } else { 0 };
+        let reserve = |max: usize| {
+            if is_relief(command) {
+                max / RESERVED_PART
+            } else {
+                0
+            }
+        };
         let late = |pack: &Pack| pack.since.elapsed() > WAIT_MAX && !is_relief(command);
         if self.open.proposals >= OPEN_MAX + reserve(OPEN_MAX)
             || self.open.bytes >= OPEN_BYTES_MAX + reserve(OPEN_BYTES_MAX)

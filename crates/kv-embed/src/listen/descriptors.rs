@@ -39,9 +39,19 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_for_files_and_peers() {
-        let cases = [(None, 65_536, 1024), (Some(1 << 20), 65_536, 1024), (Some(1024), 768, 96), (Some(100), 50, 6), (Some(0), 2, 1)];
+        let cases = [
+            (None, 65_536, 1024),
+            (Some(1 << 20), 65_536, 1024),
+            (Some(1024), 768, 96),
+            (Some(100), 50, 6),
+            (Some(0), 2, 1),
+        ];
         for (descriptors, all_max, peers_max) in cases {
-            assert_eq!((all(descriptors), peers(descriptors)), (all_max, peers_max), "{descriptors:?}");
+            assert_eq!(
+                (all(descriptors), peers(descriptors)),
+                (all_max, peers_max),
+                "{descriptors:?}"
+            );
         }
     }
 }

@@ -70,7 +70,12 @@ mod tests {
         let load = Load::default();
         let client = Client::of(&load);
         let room = client.room_for_answer(123).await.unwrap();
-        let mut answered = Answered::new(Arc::clone(&client), Kind::Unary, client.call().unwrap(), Some(room));
+        let mut answered = Answered::new(
+            Arc::clone(&client),
+            Kind::Unary,
+            client.call().unwrap(),
+            Some(room),
+        );
         let mut sending = answered.count(piece(100_000));
         drop(answered);
         assert_eq!(load.answer_bytes(), 100_000);
@@ -85,7 +90,12 @@ mod tests {
     fn a_stream_is_counted_piece_by_piece() {
         let load = Load::default();
         let client = Client::of(&load);
-        let mut answered = Answered::new(Arc::clone(&client), Kind::BidiStream, client.call().unwrap(), None);
+        let mut answered = Answered::new(
+            Arc::clone(&client),
+            Kind::BidiStream,
+            client.call().unwrap(),
+            None,
+        );
         let sending = [answered.count(piece(100)), answered.count(piece(10_000))];
         let more = answered.count(piece(20_000));
         assert_eq!(load.answer_bytes(), 30_000);

@@ -77,7 +77,11 @@ impl Share {
     fn may_take(&self, pool_used: u64, amount: u64) -> bool {
         let fair = || {
             let mine = self.used.load(Ordering::Relaxed);
-            let others = self.pool.sharers.load(Ordering::Relaxed).saturating_sub(u64::from(mine > 0));
+            let others = self
+                .pool
+                .sharers
+                .load(Ordering::Relaxed)
+                .saturating_sub(u64::from(mine > 0));
             mine.saturating_add(amount) <= self.pool.max / others.saturating_add(1)
         };
         pool_used < self.pool.max || fair()
@@ -173,10 +177,7 @@ mod tests {
         assert!(second.try_hold(5).is_none());
         let of_three = second.try_hold(4).unwrap();
         drop((all, of_two, of_three));
-        assert_eq!(
-            (pool.used(), pool.sharers.load(Ordering::Relaxed)),
-            (0, 0)
-        );
+        assert_eq!((pool.used(), pool.sharers.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -28,7 +28,11 @@ impl Reader<'_> {
             return RangeCost::default();
         }
         let keys = count.min(u64::try_from(fetch_max(request)).unwrap_or(u64::MAX));
-        let answered = if request.limit == 0 { keys } else { keys.min(request.limit) };
+        let answered = if request.limit == 0 {
+            keys
+        } else {
+            keys.min(request.limit)
+        };
         let row_bytes = if request.keys_only {
             KEY_BYTES
         } else {
@@ -43,8 +47,13 @@ impl Reader<'_> {
     /// There is a row for each key at least, and for each revision that is not compacted.
     fn average_row_bytes(&self) -> u64 {
         let sizes = self.rows.sizes();
-        let revisions = self.revision.get().saturating_sub(self.state.compacted_or_before().get());
-        let rows = u64::try_from(revisions).unwrap_or(0).max(self.state.index.count(&KeyRange::all(), At::Latest));
+        let revisions = self
+            .revision
+            .get()
+            .saturating_sub(self.state.compacted_or_before().get());
+        let rows = u64::try_from(revisions)
+            .unwrap_or(0)
+            .max(self.state.index.count(&KeyRange::all(), At::Latest));
         (sizes.live_bytes + sizes.recent_bytes) / rows.max(1)
     }
 }

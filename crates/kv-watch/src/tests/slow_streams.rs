@@ -78,7 +78,11 @@ fn the_more_streams_there_are_the_less_each_may_leave_unread() {
     }
     world.catch_up();
     world.put("a", &large);
-    assert_eq!(stream.take().len(), 2, "what it missed in one, and what came then");
+    assert_eq!(
+        stream.take().len(),
+        2,
+        "what it missed in one, and what came then"
+    );
     assert_eq!(world.hub.counts().unsynced, 0);
 }
 
