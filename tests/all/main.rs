@@ -4,4 +4,5 @@ mod bad_input;
 mod bootstrap;
 mod durability;
 mod hostile;
+mod overload;
 mod pause;

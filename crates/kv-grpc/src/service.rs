@@ -18,7 +18,7 @@ use crate::body::{Ending, Received, Sent, code_of};
 use crate::calls::{Call, Calls};
 use crate::codec::MessageCodec;
 use crate::error::{NO_LEADER, Refusal};
-use crate::load::{Answered, Client, Load};
+use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
 use crate::services::cost::Cost;
 use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
@@ -128,7 +128,7 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             // Of a single request nothing is left now.
             drop(held);
             let room = response.extensions_mut().remove();
-            let answered = Answered::new(client, method.kind(), place, room);
+            let answered = Answered::new(client, place, room);
             Ok(observe(response, call, answered, ending))
         })
     }
@@ -160,12 +160,12 @@ async fn dispatch<B: RequestBody>(
     request: Request<B>,
 ) -> Response<tonic::body::Body> {
     match method {
-        Method::Range => costly(client, server, request, kv::range).await,
+        Method::Range => range(client, server, request).await,
         Method::Put => unary(server, request, kv::put).await,
         Method::DeleteRange => costly(client, server, request, kv::delete_range).await,
         Method::Txn => costly(client, server, request, kv::txn).await,
         Method::Compact => unary(server, request, kv::compact).await,
-        Method::RangeStream => range_stream(client, server, request).await,
+        Method::RangeStream => server_stream(server, request, range_stream::range_stream).await,
         Method::Watch => bidi_stream(WatchCodec, server, request, watch).await,
         Method::LeaseGrant => unary(server, request, lease::grant).await,
         Method::LeaseRevoke => unary(server, request, lease::revoke).await,
@@ -244,6 +244,38 @@ where
     framing.unary(service, request).await
 }
 
+/// How often a range is read anew because its answer was larger than there was room for.
+const RANGE_ATTEMPTS: usize = 3;
+
+/// A range, once there is room for its answer; if that turns out larger than estimated, once there is room for that.
+async fn range<B: RequestBody>(
+    client: &Arc<Client>,
+    server: Server,
+    request: Request<B>,
+) -> Response<tonic::body::Body> {
+    let codec = MessageCodec::<etcd::RangeResponse, etcd::RangeRequest>::default();
+    let mut framing = framing(codec, &server);
+    let service = service_fn(move |request: tonic::Request<etcd::RangeRequest>| {
+        let (client, server) = (Arc::clone(client), server.clone());
+        async move {
+            let request = request.into_inner();
+            let mut bytes = request.answer_bytes(&server);
+            for _ in 0..RANGE_ATTEMPTS {
+                let room = client.room_for_answer(bytes).await?;
+                let answer = kv::range(server.clone(), request.clone()).await?;
+                bytes = answer.encoded_len() as u64;
+                if room.try_set(bytes) {
+                    let mut answer = tonic::Response::new(answer);
+                    answer.extensions_mut().insert(room);
+                    return Ok(answer);
+                }
+            }
+            Err(too_many())
+        }
+    });
+    framing.unary(service, request).await
+}
+
 /// As [`unary`], once there is room for an answer of the size that the request's is going to have.
 async fn costly<B, Q, A, F>(
     client: &Arc<Client>,
@@ -262,39 +294,16 @@ where
         let (client, server, handler) = (Arc::clone(client), server.clone(), handler.clone());
         async move {
             let request = request.into_inner();
-            let room = match request.answer_bytes(&server) {
-                0 => None,
-                bytes => Some(client.room_for_answer(bytes).await?),
-            };
-            let mut answer = tonic::Response::new(handler(server, request).await?);
-            room.map(|room| answer.extensions_mut().insert(room));
-            Ok(answer)
-        }
-    });
-    framing.unary(service, request).await
-}
-
-/// A range in pieces, of which two are in memory at a time.
-async fn range_stream<B: RequestBody>(
-    client: &Arc<Client>,
-    server: Server,
-    request: Request<B>,
-) -> Response<tonic::body::Body> {
-    let codec = MessageCodec::<etcd::RangeStreamResponse, etcd::RangeRequest>::default();
-    let mut framing = framing(codec, &server);
-    let service = service_fn(move |request: tonic::Request<etcd::RangeRequest>| {
-        let (client, server) = (Arc::clone(client), server.clone());
-        async move {
-            let request = request.into_inner();
-            let pieces_bytes = 2 * server.limits().request_bytes_max as u64;
-            let bytes = request.answer_bytes(&server).min(pieces_bytes);
-            let room = client.room_for_answer(bytes).await?;
-            let mut answer = tonic::Response::new(range_stream::range_stream(server, request).await?);
+            let room = client.room_for_answer(request.answer_bytes(&server)).await?;
+            let answer = handler(server, request).await?;
+            // What is done must be told.
+            room.set(answer.encoded_len() as u64);
+            let mut answer = tonic::Response::new(answer);
             answer.extensions_mut().insert(room);
             Ok(answer)
         }
     });
-    framing.server_streaming(service, request).await
+    framing.unary(service, request).await
 }
 
 async fn server_stream<B, Q, A, S, F>(

@@ -45,11 +45,7 @@ impl Siege {
 
     /// The largest amount of memory the member has had, in MiB.
     pub(crate) fn peak_mib(&mut self) -> Result<u64> {
-        let pid = self.pid()?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("no VmHWM")?.parse::<u64>()? / 1024)
+        kv_tests::peak_mib(self.pid()?)
     }
 
     fn pid(&mut self) -> Result<u32> {

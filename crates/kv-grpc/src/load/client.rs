@@ -1,3 +1,4 @@
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
 /// How long an answer may wait for others to be sent.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Resolves when an answer may grow.
+pub(super) type Growing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What there is of a member for all its clients.
 #[derive(Debug)]
@@ -80,6 +84,15 @@ impl Client {
         Arc::new(held)
     }
 
+    /// Returns when an answer may grow: when there is room, or this client has less than its share.
+    pub(super) fn room_to_grow(&self) -> Option<Growing> {
+        let share = Arc::clone(&self.answer_bytes);
+        if share.try_hold(0).is_some() {
+            return None;
+        }
+        Some(Box::pin(async move { drop(share.hold(0).await) }))
+    }
+
     /// Waits until there is room for an answer of about so many bytes.
     pub(crate) async fn room_for_answer(&self, bytes: u64) -> Result<Arc<Held>, Status> {
         if let Some(held) = self.answer_bytes.try_hold(bytes) {
@@ -90,7 +103,8 @@ impl Client {
     }
 }
 
-pub(super) fn too_many() -> Status {
+/// What is said when there is no room.
+pub(crate) fn too_many() -> Status {
     status(RequestError::TooManyRequests)
 }
 

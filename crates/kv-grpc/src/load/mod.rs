@@ -10,5 +10,5 @@ mod pool;
 mod request;
 
 pub(crate) use answer::Answered;
-pub(crate) use client::{Client, Load};
+pub(crate) use client::{Client, Load, too_many};
 pub(crate) use request::RequestBytes;

@@ -130,6 +130,16 @@ impl Held {
         grown.is_ok()
     }
 
+    /// Holds exactly as much from now on, unless that is more and not to be had.
+    pub(crate) fn try_set(&self, amount: u64) -> bool {
+        let more = amount.saturating_sub(self.amount());
+        if more > 0 {
+            return self.try_grow(more);
+        }
+        self.set(amount);
+        true
+    }
+
     /// Holds exactly as much from now on: for what is there already and can only be counted.
     pub(crate) fn set(&self, amount: u64) {
         let before = self.amount.swap(amount, Ordering::Relaxed);
@@ -186,10 +196,10 @@ mod tests {
         let [one, other] = [(); 2].map(|()| Share::of(&pool));
         let held = one.try_hold(3).unwrap();
         held.set(50);
-        assert!(!held.try_grow(1));
+        assert!(!held.try_grow(1) && !held.try_set(51));
         assert!(other.try_hold(6).is_none());
         held.set(2);
-        assert!(held.try_grow(1));
+        assert!(held.try_set(3));
         drop(held);
         assert_eq!(pool.used(), 0);
         assert!(other.try_hold(6).is_some());

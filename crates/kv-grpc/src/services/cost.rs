@@ -4,16 +4,19 @@ use kv_server::Server;
 
 use crate::convert;
 
+/// What an answer of a single key is taken for before it is read.
+const SINGLE_BYTES: u64 = 1024;
+
 /// What a request is going to take, before anything is done for it.
 pub(crate) trait Cost {
-    /// About how many bytes its answer has; 0 if that is a single key at most.
+    /// About how many bytes its answer has.
     fn answer_bytes(&self, server: &Server) -> u64;
 }
 
 impl Cost for etcd::RangeRequest {
     fn answer_bytes(&self, server: &Server) -> u64 {
         if self.range_end.is_empty() || self.count_only {
-            return 0;
+            return SINGLE_BYTES;
         }
         // One that is refused costs nothing.
         convert::range(self.clone()).map_or(0, |request| server.view().cost(&request).bytes)
