@@ -6,6 +6,8 @@
 mod cluster;
 mod config;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod options;
 mod urls;

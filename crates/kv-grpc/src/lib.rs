@@ -8,6 +8,8 @@ mod calls;
 mod codec;
 mod convert;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod leader;
 mod load;
 mod method;

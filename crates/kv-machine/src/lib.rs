@@ -8,6 +8,8 @@ mod cluster;
 mod codec;
 mod command;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod machine;
 mod ops_codec;
 mod outcome;

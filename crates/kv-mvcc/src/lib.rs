@@ -9,6 +9,8 @@
 mod block;
 mod cow_tree;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod lease_book;
 mod ops;

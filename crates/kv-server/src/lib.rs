@@ -4,6 +4,8 @@
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod leader_calls;
 mod leases;
 mod maintenance;

@@ -1,5 +1,6 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod fuzz;
 mod peers;
 mod run;
 mod sim;
@@ -24,6 +25,8 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  fuzz --seconds N
+                 feeds every decoder mutated encodings, N seconds each
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -47,6 +50,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -83,6 +87,9 @@ fn check() -> Result<()> {
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
+/// For each target. A long run is for a night.
+const FUZZ_SECONDS: &str = "3";
+
 fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
     let mut suite = Suite::default();
@@ -90,6 +97,7 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         suite.step("Rust", || {
             cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])
         });
+        suite.step("fuzz", || fuzz::run(&["--seconds", FUZZ_SECONDS]));
         suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
         suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
     }

@@ -10,6 +10,7 @@ use crate::run::root;
 const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
+    ("kv-fuzz", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),

@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Appends a frame.
 pub(crate) fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let [_, length @ ..] = u32::try_from(payload.len())
+        .expect("frames are short")
+        .to_be_bytes();
     out.extend(length);
     out.extend([kind, flags]);
     out.extend(stream.to_be_bytes());
@@ -44,7 +46,7 @@ pub(crate) fn call_headers(path: &str) -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
     let named = |block: &mut Vec<u8>, name: &[u8], value: &str| {
         block.extend(name);
-        block.push(u8::try_from(value.len()).unwrap());
+        block.push(u8::try_from(value.len()).expect("headers are short"));
         block.extend(value.as_bytes());
     };
     named(&mut block, &[0x04], path);
@@ -57,7 +59,9 @@ pub(crate) fn call_headers(path: &str) -> Vec<u8> {
 /// A message as gRPC frames it.
 pub(crate) fn message(message: &impl prost::Message) -> Vec<u8> {
     let bytes = message.encode_to_vec();
-    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    let length = u32::try_from(bytes.len())
+        .expect("messages are short")
+        .to_be_bytes();
     [&[0], &length[..], &bytes].concat()
 }
 

@@ -157,7 +157,7 @@ async fn message(
     }
 }
 
-fn watch_create(create: etcd::WatchCreateRequest) -> WatchCreate {
+pub(crate) fn watch_create(create: etcd::WatchCreateRequest) -> WatchCreate {
     use etcd::watch_create_request::FilterType;
 
     let key = if create.key.is_empty() {
