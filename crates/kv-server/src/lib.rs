@@ -5,6 +5,8 @@
 
 mod auth;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod leader_calls;
 mod leases;
