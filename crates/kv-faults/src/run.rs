@@ -138,7 +138,11 @@ async fn faults(args: &Args) -> Result<bool> {
         totals.violations
     );
     if totals.violations > 0 {
-        println!("the members' disks are kept in {}", dir.display());
+        cluster.save_output(&dir)?;
+        println!(
+            "the members' disks and what they printed last are kept in {}",
+            dir.display()
+        );
         return Ok(false);
     }
     cluster.remove().await?;
