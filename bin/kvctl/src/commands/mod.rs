@@ -1,5 +1,6 @@
 //! The commands: what each takes, and what it does.
 
+pub(crate) mod auth;
 pub(crate) mod compaction;
 pub(crate) mod del;
 pub(crate) mod endpoint;
@@ -8,7 +9,9 @@ pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod put;
 pub(crate) mod range;
+pub(crate) mod role;
 pub(crate) mod txn;
+pub(crate) mod user;
 pub(crate) mod version;
 pub(crate) mod watch;
 
@@ -29,6 +32,9 @@ pub(crate) fn all() -> Vec<Command> {
         compaction::command(),
         member::command(),
         endpoint::command(),
+        auth::command(),
+        user::command(),
+        role::command(),
         version::command(),
     ]
 }
@@ -44,6 +50,9 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "lease" => lease::run(given, settings).await,
         "compaction" => compaction::run(given, settings).await,
         "member" => member::run(given, settings).await,
+        "auth" => auth::run(given, settings).await,
+        "user" => user::run(given, settings).await,
+        "role" => role::run(given, settings).await,
         "endpoint" => endpoint::run(given, settings).await,
         _ => version::run(),
     }
