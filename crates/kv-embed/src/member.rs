@@ -63,7 +63,7 @@ impl Member {
         };
         let peer_options = PeerOptions::new(peer_identity, config.election_timeout);
         let desk = Arc::new(LeaderDesk::default());
-        let options = server_options(config, identity);
+        let options = server_options(config, identity, data_dir.snapshots());
         let raft = Raft::start(
             raft_options(config, &options, data_dir.snapshots()),
             RaftParts {
@@ -201,7 +201,7 @@ async fn bootstrap(raft: &Raft, config: &Config) -> Result<(), StartError> {
     }
 }
 
-fn raft_member(member: &InitialMember) -> RaftMember {
+pub(crate) fn raft_member(member: &InitialMember) -> RaftMember {
     RaftMember {
         id: member.id,
         peer_urls: member.peer_urls.iter().map(Url::to_string).collect(),
@@ -219,7 +219,7 @@ fn raft_options(config: &Config, options: &ServerOptions, snapshot_dir: PathBuf)
     }
 }
 
-fn server_options(config: &Config, identity: Identity) -> ServerOptions {
+fn server_options(config: &Config, identity: Identity, scratch_dir: PathBuf) -> ServerOptions {
     ServerOptions {
         member_id: identity.member,
         cluster_id: identity.cluster,
@@ -228,6 +228,7 @@ fn server_options(config: &Config, identity: Identity) -> ServerOptions {
         election_timeout: config.election_timeout,
         quota_bytes: config.quota_bytes,
         limits: config.limits,
+        scratch_dir,
         auth: auth_options(&config.auth),
     }
 }

@@ -7,6 +7,13 @@ use tonic::{Code, Status};
 
 pub(crate) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 pub(crate) const NO_LEADER: &str = "etcdserver: no leader";
+/// Bytes that are no message.
+pub(crate) const UNREADABLE: &str =
+    "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
+/// A message with a string that is no text.
+pub(crate) const INVALID_TEXT: &str =
+    "grpc: error unmarshalling request: string field contains invalid UTF-8";
+const DOWNGRADE_TARGET: &str = "etcdserver: invalid downgrade target version";
 pub(crate) const STOPPED: &str = "etcdserver: server stopped";
 
 /// Why a request is refused before anything is done.
@@ -33,6 +40,9 @@ pub enum Refusal {
     /// An order or a sort target that is not known.
     #[error("etcdserver: invalid sort option")]
     InvalidSortOption,
+    /// A version to downgrade to that is no version.
+    #[error("etcdserver: wrong downgrade target version format")]
+    DowngradeFormat,
     /// Metadata `client-api-version` that is not text.
     #[error("etcdserver: invalid client api version")]
     InvalidClientApiVersion,
@@ -59,6 +69,12 @@ pub fn status(error: RequestError) -> Status {
         RequestError::NoSpace => (
             Code::ResourceExhausted,
             "etcdserver: mvcc: database space exceeded",
+        ),
+        RequestError::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        RequestError::DowngradeTarget => (Code::InvalidArgument, DOWNGRADE_TARGET),
+        RequestError::DowngradeInProgress => (
+            Code::FailedPrecondition,
+            "etcdserver: cluster has a downgrade job in progress",
         ),
         RequestError::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
         RequestError::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
@@ -185,6 +201,17 @@ mod tests {
                 RequestError::NoSpace,
                 8,
                 "etcdserver: mvcc: database space exceeded",
+            ),
+            (RequestError::Corrupt, 15, "etcdserver: corrupt cluster"),
+            (
+                RequestError::DowngradeTarget,
+                3,
+                "etcdserver: invalid downgrade target version",
+            ),
+            (
+                RequestError::DowngradeInProgress,
+                9,
+                "etcdserver: cluster has a downgrade job in progress",
             ),
             (RequestError::TooLarge, 3, "etcdserver: request is too large"),
             (RequestError::TooManyRequests, 8, "etcdserver: too many requests"),
@@ -327,6 +354,10 @@ mod tests {
                 "etcdserver: duplicate key given in txn request",
             ),
             (Refusal::InvalidSortOption, "etcdserver: invalid sort option"),
+            (
+                Refusal::DowngradeFormat,
+                "etcdserver: wrong downgrade target version format",
+            ),
             (
                 Refusal::InvalidClientApiVersion,
                 "etcdserver: invalid client api version",

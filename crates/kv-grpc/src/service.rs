@@ -157,6 +157,9 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Hash => unary(server, request, maintenance::hash).await,
+        Method::Downgrade => unary(server, request, maintenance::downgrade).await,
+        Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
         Method::AuthEnable => unary(server, request, auth::enable).await,
         Method::AuthDisable => unary(server, request, auth::disable).await,
         Method::AuthStatus => unary(server, request, auth::auth_status).await,
@@ -181,10 +184,7 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberUpdate
         | Method::MemberPromote
         | Method::Defragment
-        | Method::Hash
-        | Method::Snapshot
         | Method::MoveLeader
-        | Method::Downgrade
         | Method::Lock
         | Method::Unlock
         | Method::Campaign

@@ -35,6 +35,9 @@ impl KeyAccess<'_> {
             | Command::LeaseGrant { .. }
             | Command::LeaseExpire { .. }
             | Command::Publish { .. }
+            | Command::RaiseAlarm(_)
+            | Command::DisarmAlarm(_)
+            | Command::Downgrade(_)
             | Command::Authenticate { .. } => Ok(()),
         }
     }

@@ -20,6 +20,7 @@ pub struct Checkpoint {
     pub(crate) view: View,
     pub(crate) applied: Option<LogId>,
     pub(crate) state: Vec<u8>,
+    pub(crate) upkeep: Vec<u8>,
     /// Leases changed since the last completed checkpoint, with their time to live unless they ended.
     pub(crate) leases: Vec<(kv_types::LeaseId, Option<i64>)>,
     pub(crate) auth: Arc<AuthStore>,
@@ -59,6 +60,7 @@ impl Checkpoint {
             auth_records::put_auth(&mut batch, &self.auth, &self.auth_recorded);
         }
         records::put_state(&mut batch, self.state.clone());
+        records::put_upkeep(&mut batch, self.upkeep.clone());
         self.backend.write(batch)?;
         self.backend.flush()?;
         Ok(())
@@ -79,6 +81,7 @@ impl Machine {
             view: self.store.view(),
             applied: self.applied,
             state: records::encode_state(self.claimed(), &self.cluster),
+            upkeep: self.upkeep.encode(),
             leases,
             auth: Arc::clone(&self.auth),
             auth_recorded: Arc::clone(&self.auth_recorded),

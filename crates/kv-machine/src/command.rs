@@ -3,6 +3,7 @@ use kv_mvcc::{DeleteRequest, PutRequest, TxnRequest};
 use kv_types::{AuthRevision, LeaseId, MemberId, RequestId, Revision, Term};
 
 use crate::codec::{CodecError, Reader, Write};
+use crate::upkeep::Alarm;
 use crate::{auth_codec, ops_codec};
 
 /// One replicated change. Everything that could differ among members (ids, times to live, URLs) is decided
@@ -45,6 +46,12 @@ pub enum Command {
         /// Its client URLs.
         client_urls: Vec<String>,
     },
+    /// Raises an alarm.
+    RaiseAlarm(Alarm),
+    /// Disarms an alarm.
+    DisarmAlarm(Alarm),
+    /// Begins a downgrade of the cluster to a version, or gives it up.
+    Downgrade(Option<String>),
     /// Changes users, roles or permissions.
     Auth(AuthChange),
     /// Lets a user in whose password was found to be right.
@@ -79,6 +86,9 @@ mod tag {
     pub(super) const PUBLISH: u8 = 7;
     // 8 was an expiry that did not name the leader.
     pub(super) const LEASE_EXPIRE: u8 = 9;
+    pub(super) const RAISE_ALARM: u8 = 15;
+    pub(super) const DISARM_ALARM: u8 = 16;
+    pub(super) const DOWNGRADE: u8 = 17;
     /// Says whose request the command behind it is.
     pub(super) const CALLER: u8 = 20;
     pub(super) const AUTHENTICATE: u8 = 21;
@@ -138,6 +148,21 @@ impl Proposal {
                 buffer.unsigned(client_urls.len() as u64);
                 for url in client_urls {
                     buffer.bytes(url.as_bytes());
+                }
+            }
+            Command::RaiseAlarm(alarm) => {
+                buffer.tag(tag::RAISE_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::DisarmAlarm(alarm) => {
+                buffer.tag(tag::DISARM_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::Downgrade(target) => {
+                buffer.tag(tag::DOWNGRADE);
+                buffer.flag(target.is_some());
+                if let Some(target) = target {
+                    buffer.bytes(target.as_bytes());
                 }
             }
             Command::Auth(change) => {
@@ -203,6 +228,9 @@ impl Proposal {
                 name: reader.text()?,
                 client_urls: reader.list(Reader::text)?,
             },
+            tag::RAISE_ALARM => Command::RaiseAlarm(Alarm::decode(reader)?),
+            tag::DISARM_ALARM => Command::DisarmAlarm(Alarm::decode(reader)?),
+            tag::DOWNGRADE => Command::Downgrade(reader.flag()?.then(|| reader.text()).transpose()?),
             tag::AUTH => Command::Auth(auth_codec::read_change(reader)?),
             tag::AUTHENTICATE => Command::Authenticate {
                 user: reader.text()?,

@@ -11,6 +11,8 @@ mod cluster;
 mod codec;
 mod command;
 mod error;
+mod frozen;
+mod import;
 mod machine;
 mod ops_codec;
 mod outcome;
@@ -18,6 +20,7 @@ mod records;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use access::KeyAccess;
 pub use checkpoint::Checkpoint;
@@ -25,6 +28,9 @@ pub use cluster::{Member, RaftMember};
 pub use codec::CodecError;
 pub use command::{Command, Proposal};
 pub use error::{ApplyError, MachineError};
+pub use frozen::Frozen;
+pub use import::{Import, RestoredState};
 pub use machine::Machine;
-pub use outcome::{Authenticated, Effects, LeaseCommandError, LeaseEffect, Outcome, TokenEffect};
+pub use outcome::{Authenticated, Effects, LeaseCommandError, LeaseEffect, Outcome, Refused, TokenEffect};
 pub use snapshot::{Snapshot, SnapshotInstall};
+pub use upkeep::{Alarm, AlarmKind};

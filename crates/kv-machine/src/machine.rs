@@ -15,6 +15,7 @@ use crate::command::{Command, Proposal};
 use crate::error::{ApplyError, MachineError};
 use crate::outcome::{Authenticated, Effects, LeaseCommandError, LeaseEffect, Outcome, TokenEffect};
 use crate::records;
+use crate::upkeep::{Alarm, Upkeep};
 
 /// The replicated state of one member, as of the last entry applied.
 ///
@@ -25,10 +26,11 @@ pub struct Machine {
     pub(crate) store: Store,
     pub(crate) lessor: Lessor,
     pub(crate) cluster: Cluster,
+    pub(crate) upkeep: Upkeep,
     pub(crate) auth: Arc<AuthStore>,
     /// The auth state in the backend.
     pub(crate) auth_recorded: Arc<AuthStore>,
-    /// Invariant: `store`, `lessor`, `cluster` and `auth` are the outcome of all entries up to this one.
+    /// Invariant: `store`, `lessor`, `cluster`, `upkeep` and `auth` are the outcome of all entries up to this one.
     pub(crate) applied: Option<LogId>,
     pub(crate) backend: Arc<dyn Backend>,
 }
@@ -40,6 +42,7 @@ impl Machine {
     /// [`MachineError`] if anything in the backend is not as it was written.
     pub fn open(backend: Arc<dyn Backend>, options: StoreOptions) -> Result<Self, MachineError> {
         let state = records::read_state(backend.as_ref())?;
+        let upkeep = records::read_upkeep(backend.as_ref())?;
         let mut lessor = records::read_leases(backend.as_ref())?;
         let auth = Arc::new(auth_records::read_auth(backend.as_ref())?);
         let store = Store::open(Arc::clone(&backend), options)?;
@@ -48,6 +51,7 @@ impl Machine {
             store,
             lessor,
             cluster: state.cluster,
+            upkeep,
             auth_recorded: Arc::clone(&auth),
             auth,
             applied: state.applied,
@@ -68,6 +72,16 @@ impl Machine {
     /// The members, ascending by ID.
     pub fn members(&self) -> Vec<Member> {
         self.cluster.members()
+    }
+
+    /// The alarms that are raised, by kind.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.upkeep.alarms().collect()
+    }
+
+    /// The version that the cluster is being downgraded to.
+    pub fn downgrade(&self) -> Option<String> {
+        self.upkeep.downgrade().map(str::to_owned)
     }
 
     /// The leases there are.
@@ -157,6 +171,9 @@ impl Machine {
         log_id: LogId,
         effects: &mut Effects,
     ) -> Result<Outcome, ReadError> {
+        if let Some(refused) = self.upkeep.refuses(&command) {
+            return Ok(Outcome::Refused(refused));
+        }
         let book = &mut Book(&mut self.lessor);
         Ok(match command {
             Command::Put(request) => Outcome::Put(refused_or_broken(self.store.put(&request, book))?),
@@ -183,6 +200,17 @@ impl Machine {
             } => {
                 self.cluster.publish(member, name, client_urls);
                 Outcome::Published
+            }
+            Command::RaiseAlarm(alarm) => {
+                self.upkeep.raise(alarm);
+                Outcome::Alarm { is_raised: true }
+            }
+            Command::DisarmAlarm(alarm) => Outcome::Alarm {
+                is_raised: self.upkeep.disarm(alarm),
+            },
+            Command::Downgrade(target) => {
+                self.upkeep.set_downgrade(target);
+                Outcome::Downgrade
             }
             Command::Auth(change) => Outcome::Auth(self.change_auth(change, effects)),
             Command::Authenticate {
@@ -276,7 +304,10 @@ fn refused_or_broken<T>(result: Result<T, WriteError>) -> Result<Result<T, Write
 /// Tells the lessor which keys hang on its leases: the keys know, the leases do not record it.
 pub(crate) fn attach_keys(store: &Store, lessor: &mut Lessor) {
     for (lease, key) in store.view().attachments() {
-        lessor.attach(lease, &key);
+        // A snapshot from elsewhere may name leases that it does not have.
+        if lessor.ttl(lease).is_some() {
+            lessor.attach(lease, &key);
+        }
     }
 }
 

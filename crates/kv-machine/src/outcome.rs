@@ -22,6 +22,15 @@ pub enum Outcome {
     LeaseRevoke(Result<(), LeaseCommandError>),
     /// A member has published itself.
     Published,
+    /// Of raising or disarming an alarm.
+    Alarm {
+        /// Whether it was raised: before, if it was disarmed.
+        is_raised: bool,
+    },
+    /// A downgrade was begun or given up.
+    Downgrade,
+    /// An alarm stands in the way.
+    Refused(Refused),
     /// Of a change of users, roles or permissions.
     Auth(Result<(), AuthError>),
     /// Of letting a user in.
@@ -57,11 +66,23 @@ impl Outcome {
             Self::LeaseGrant(_) => "lease grant",
             Self::LeaseRevoke(_) => "lease revoke",
             Self::Published => "publish",
+            Self::Alarm { .. } => "alarm",
+            Self::Downgrade => "downgrade",
+            Self::Refused(_) => "refused",
             Self::Auth(_) => "auth change",
             Self::Authenticate(_) => "authenticate",
             Self::Denied(_) => "denial",
         }
     }
+}
+
+/// Which alarm stands in the way of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A member has no space.
+    NoSpace,
+    /// Members differ.
+    Corrupt,
 }
 
 /// A lease command was refused.

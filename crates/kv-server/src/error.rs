@@ -28,6 +28,15 @@ pub enum RequestError {
     /// The quota is used up, or the disk is full: writes are refused, reads go on.
     #[error("database space exceeded")]
     NoSpace,
+    /// The alarm that members differ is raised: writes are refused, reads go on.
+    #[error("corrupt cluster")]
+    Corrupt,
+    /// The cluster cannot be downgraded to this version.
+    #[error("invalid downgrade target version")]
+    DowngradeTarget,
+    /// The cluster is being downgraded already.
+    #[error("a downgrade is in progress")]
+    DowngradeInProgress,
     /// The encoded proposal is larger than the limit.
     #[error("request is too large")]
     TooLarge,

@@ -5,6 +5,7 @@
 
 mod auth;
 mod error;
+mod image;
 mod leader_calls;
 mod leases;
 mod maintenance;
@@ -19,14 +20,16 @@ mod shell;
 mod snapshots;
 mod start;
 mod status;
+mod upkeep;
 mod waiters;
 mod watch_stream;
 mod watches;
 
 pub use auth::{Credentials, ReadGrant};
 pub use error::{PASSWORD_BYTES_MAX, RequestError};
+pub use image::{SnapshotChunk, SnapshotImage};
 pub use kv_auth::{AuthError, Permission, PermissionKind, Role};
-pub use kv_machine::{MachineError, Member};
+pub use kv_machine::{Alarm, AlarmKind, MachineError, Member};
 pub use leases::{LeaseGranted, LeaseTimeToLive};
 pub use metrics::{MetricsSnapshot, disk_histogram};
 pub use options::{AuthOptions, ServerOptions, TokenOptions};

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kv_types::{ClusterId, Limits, MemberId};
@@ -17,6 +18,8 @@ pub struct ServerOptions {
     pub election_timeout: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
     pub quota_bytes: Option<u64>,
+    /// Where files without a name may be written.
+    pub scratch_dir: PathBuf,
     /// Bounds on single requests.
     pub limits: Limits,
     /// How users prove who they are.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_auth::Access;
-use kv_machine::{Command, LeaseCommandError, Member, Outcome};
+use kv_machine::{Command, LeaseCommandError, Member, Outcome, Refused};
 use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
@@ -122,7 +122,7 @@ impl Server {
     /// # Errors
     /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
     pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
-        self.shell.check_space(put_cost(&request))?;
+        self.check_space(put_cost(&request)).await?;
         let caller = self.permitted(|access| access.put(&request)).await?;
         match self.shell.propose_as(caller, Command::Put(request)).await? {
             Outcome::Put(result) => result.map_err(write_error),
@@ -155,7 +155,7 @@ impl Server {
             let read = || self.view().txn(&read_only).map_err(range_error);
             return self.judged(|access| access.txn(&request), read).await;
         }
-        self.shell.check_space(txn_cost(&request))?;
+        self.check_space(txn_cost(&request)).await?;
         let caller = self.permitted(|access| access.txn(&request)).await?;
         match self.shell.propose_as(caller, Command::Txn(request)).await? {
             Outcome::Txn(result) => result.map_err(write_error),
@@ -170,7 +170,7 @@ impl Server {
     /// A revision that is compacted already or in the future, or as [`Server::put`].
     pub async fn compact(&self, revision: Revision, physical: bool) -> Result<Revision, RequestError> {
         self.require_root().await?;
-        let result = match self.propose(Command::Compact(revision)).await? {
+        let result = match self.shell.propose(Command::Compact(revision)).await? {
             Outcome::Compact(result) => result,
             other => return Err(unexpected(&other)),
         };
@@ -196,12 +196,13 @@ impl Server {
         if ttl_seconds > TTL_SECONDS_MAX {
             return Err(RequestError::LeaseTtlTooLarge);
         }
-        self.shell.check_space(LEASE_COST)?;
+        self.check_space(LEASE_COST).await?;
         self.require_user().await?;
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
             match self
+                .shell
                 .propose(Command::LeaseGrant {
                     id: chosen,
                     ttl_seconds,
@@ -342,8 +343,8 @@ impl Server {
         }
     }
 
-    async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
-        self.shell.propose(command).await
+    pub(crate) fn shell(&self) -> &Shell {
+        &self.shell
     }
 }
 
@@ -363,13 +364,17 @@ fn write_error(error: WriteError) -> RequestError {
     }
 }
 
-/// A denial, or an outcome of another kind than the command: impossible unless two proposals had one ID.
+/// A refusal, or an outcome of another kind than the command: impossible unless two proposals had one ID.
 pub(crate) fn unexpected(outcome: &Outcome) -> RequestError {
-    if let Outcome::Denied(denial) = outcome {
-        return RequestError::Auth(*denial);
+    match outcome {
+        Outcome::Denied(denial) => RequestError::Auth(*denial),
+        Outcome::Refused(Refused::NoSpace) => RequestError::NoSpace,
+        Outcome::Refused(Refused::Corrupt) => RequestError::Corrupt,
+        other => {
+            tracing::error!(outcome = other.kind(), "outcome does not fit its request");
+            RequestError::Internal("outcome does not fit its request".into())
+        }
     }
-    tracing::error!(outcome = outcome.kind(), "outcome does not fit its request");
-    RequestError::Internal("outcome does not fit its request".into())
 }
 
 fn undecodable() -> RequestError {

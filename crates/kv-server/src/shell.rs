@@ -46,6 +46,8 @@ pub(crate) struct Shell {
     pub(crate) proposals: ProposalQueue,
     pub(crate) reads: ReadBarrier,
     pub(crate) request_ids: RequestIds,
+    /// Who makes a snapshot for a client now.
+    pub(crate) images: Arc<Semaphore>,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     /// The leader this member knows.
@@ -338,14 +340,16 @@ impl Shell {
         if cost == 0 {
             return Ok(());
         }
-        let full = self
-            .options
-            .quota_bytes
-            .is_some_and(|quota| self.db_size() + cost >= quota);
-        if full || self.replica.is_disk_full() || self.log.is_disk_full() {
+        if self.is_over_quota(cost) || self.replica.is_disk_full() || self.log.is_disk_full() {
             return Err(RequestError::NoSpace);
         }
         Ok(())
+    }
+
+    /// Whether the quota is used up by what would add `cost` bytes.
+    pub(crate) fn is_over_quota(&self, cost: u64) -> bool {
+        let quota = self.options.quota_bytes;
+        cost > 0 && quota.is_some_and(|quota| self.db_size() + cost >= quota)
     }
 
     /// Bytes the store takes: on disk by estimate, and in memory for what is not there yet.
@@ -359,6 +363,18 @@ impl Shell {
         let leader = *self.leader.borrow();
         let sizes = self.replica.view().sizes();
         let in_use = sizes.live_bytes + sizes.recent_bytes;
+        let (alarms, downgrade) = {
+            let machine = self.replica.machine();
+            (machine.alarms(), machine.downgrade())
+        };
+        let mut errors = Vec::new();
+        if leader.is_none() {
+            errors.push("etcdserver: no leader".to_owned());
+        }
+        errors.extend(alarms.iter().map(|alarm| {
+            let member = alarm.member.get();
+            format!("memberID:{member} alarm:{}", alarm.kind.name())
+        }));
         Status {
             version: ETCD_VERSION.into(),
             db_size: self.replica.size_on_disk().max(in_use),
@@ -367,11 +383,7 @@ impl Shell {
             raft_index: raft.committed.map(|log_id| log_id.index).unwrap_or_default(),
             raft_term: raft.leadership.term,
             raft_applied_index: self.replica.applied_index(),
-            errors: if leader.is_none() {
-                vec!["etcdserver: no leader".into()]
-            } else {
-                Vec::new()
-            },
+            errors,
             learner: raft
                 .members
                 .iter()
@@ -381,6 +393,7 @@ impl Shell {
                 .options
                 .quota_bytes
                 .map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            downgrade,
         }
     }
 }

@@ -9,12 +9,13 @@ use kv_machine::Command;
 use kv_raft::{AskHandler, Raft};
 use kv_types::MemberId;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
+use crate::image::IMAGES_MAX;
 use crate::maintenance;
 use crate::options::ServerOptions;
 use crate::proposals::ProposalQueue;
@@ -75,6 +76,7 @@ impl Running {
             proposals: ProposalQueue::default(),
             reads: ReadBarrier::default(),
             request_ids,
+            images: Arc::new(Semaphore::new(IMAGES_MAX)),
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
         });

@@ -10,11 +10,13 @@ use crate::run::root;
 const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
+    ("kv-bbolt", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
+    ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
     ("kv-auth", &["kv-types"]),
     (
         "kv-machine",
@@ -31,6 +33,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
             "kv-machine",
             "kv-mvcc",
             "kv-raft",
+            "kv-snapshot",
             "kv-types",
             "kv-watch",
         ],
@@ -45,6 +48,8 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    ("kv-diff", &["kv-proto", "kv-tests"]),
+    ("kv-faults", &["kv-client", "kv-proto", "kv-tests"]),
     (
         "kv-sim",
         &[

@@ -1,8 +1,11 @@
 //! The commands: what each takes, and what it does.
 
+pub(crate) mod alarm;
 pub(crate) mod auth;
 pub(crate) mod compaction;
+pub(crate) mod defrag;
 pub(crate) mod del;
+pub(crate) mod downgrade;
 pub(crate) mod endpoint;
 pub(crate) mod get;
 pub(crate) mod lease;
@@ -10,6 +13,7 @@ pub(crate) mod member;
 pub(crate) mod put;
 pub(crate) mod range;
 pub(crate) mod role;
+pub(crate) mod snapshot;
 pub(crate) mod txn;
 pub(crate) mod user;
 pub(crate) mod version;
@@ -35,6 +39,10 @@ pub(crate) fn all() -> Vec<Command> {
         auth::command(),
         user::command(),
         role::command(),
+        snapshot::command(),
+        alarm::command(),
+        defrag::command(),
+        downgrade::command(),
         version::command(),
     ]
 }
@@ -53,6 +61,10 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "auth" => auth::run(given, settings).await,
         "user" => user::run(given, settings).await,
         "role" => role::run(given, settings).await,
+        "snapshot" => snapshot::run(given, settings).await,
+        "alarm" => alarm::run(given, settings).await,
+        "defrag" => defrag::run(given, settings).await,
+        "downgrade" => downgrade::run(given, settings).await,
         "endpoint" => endpoint::run(given, settings).await,
         _ => version::run(),
     }

@@ -10,6 +10,7 @@ mod member;
 mod page;
 mod table;
 mod txn;
+mod upkeep;
 mod watch;
 
 pub(crate) use auth::{AuthStatus, Changed, RoleShown, Roles, UserRoles, Users};
@@ -19,6 +20,7 @@ pub(crate) use lease::{Granted, KeptAlive, Leases, Revoked, TimeToLive};
 pub(crate) use member::Members;
 pub(crate) use page::Page;
 pub(crate) use txn::Done;
+pub(crate) use upkeep::{Alarms, Downgraded, SnapshotStatus};
 pub(crate) use watch::{Seen, type_name};
 
 use json::Json;
