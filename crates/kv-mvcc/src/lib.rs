@@ -24,7 +24,6 @@ mod txn;
 mod view;
 
 pub use error::{CompactError, RangeError, ReadError, StoreError, WriteError};
-pub use etcd_row::EtcdEntry;
 pub use lease_book::LeaseBook;
 pub use ops::{
     Compare, CompareResult, CompareTarget, DeleteRequest, DeleteResult, HashKv, KeyValue, Op, OpResult,

@@ -3,7 +3,7 @@ use std::io::{Seek, Write};
 use kv_bbolt::{WriteError, Writer};
 use kv_machine::Frozen;
 use kv_mvcc::ReadError;
-use kv_types::{LogIndex, Revision, Term};
+use kv_types::{LogIndex, Term};
 use prost::Message;
 use thiserror::Error;
 
@@ -135,7 +135,6 @@ fn cluster(frozen: &Frozen, versions: Versions<'_>) -> serde_json::Result<Pairs>
 fn rows<S: Sink>(frozen: &Frozen, sink: &mut S) -> Result<(), ExportError<S::Error>> {
     sink.begin_bucket("key").map_err(ExportError::Sink)?;
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let mut last = Revision::INITIAL;
     for row in frozen.view.rows() {
         let row = row?;
         key.clear();
@@ -143,12 +142,6 @@ fn rows<S: Sink>(frozen: &Frozen, sink: &mut S) -> Result<(), ExportError<S::Err
         row.write_etcd_key(&mut key);
         row.write_etcd_value(&mut value);
         sink.put(&key, &value).map_err(ExportError::Sink)?;
-        last = row.revision.main;
-    }
-    // A store may be further than its last row: after a restore that raised the revision.
-    if frozen.view.revision() > last {
-        let key = revision(frozen.view.revision());
-        sink.put(&key, &[]).map_err(ExportError::Sink)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::num::NonZeroU64;
 
 use kv_machine::{Import, Machine};
-use kv_mvcc::EtcdEntry;
+use kv_mvcc::Row;
 use kv_types::{LeaseId, Revision};
 use prost::Message;
 
@@ -56,25 +56,23 @@ impl SnapshotFile {
         let mut last = Revision::INITIAL;
         let mut rows = 0;
         while let Some((key, value)) = cursor.next().map_err(|error| self.damaged(error))? {
-            let entry = EtcdEntry::decode(key, value).map_err(|reason| SnapshotFileError::Entry {
+            let row = Row::from_etcd(key, value).map_err(|reason| SnapshotFileError::Entry {
                 bucket: "key",
                 key: key.to_vec(),
                 reason,
             })?;
-            last = match entry {
-                EtcdEntry::Row(row) => {
-                    let revision = row.revision.main;
-                    into.row(row)?;
-                    rows += 1;
-                    revision
-                }
-                EtcdEntry::Revision(revision) => revision,
-            };
+            last = row.revision.main;
+            into.row(row)?;
+            rows += 1;
         }
         let compacted = self.compacted()?;
         let (revision, compacted) = match bump {
             None => (last.max(compacted.unwrap_or(last)), compacted),
-            Some(bump) => raise(last, bump).map(|raised| (raised, Some(raised)))?,
+            Some(bump) => {
+                let raised = raise(last, bump)?;
+                into.row(Row::mark(raised))?;
+                (raised, Some(raised))
+            }
         };
         let imported = Imported {
             revision,

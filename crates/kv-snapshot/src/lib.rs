@@ -9,7 +9,7 @@
 //! | `auth` | `authRevision` | 8 bytes, big endian |
 //! | `authRoles`, `authUsers` | name | |
 //! | `cluster` | `clusterVersion`; `downgrade` | text; JSON |
-//! | `key` | revision | key and value, see [`kv_mvcc::EtcdEntry`] |
+//! | `key` | revision | key and value, see [`kv_mvcc::Row`] |
 //! | `lease` | ID, 8 bytes, big endian | protobuf: 1 ID, 2 granted seconds, 3 remaining seconds |
 //! | `members` | ID in hexadecimal | JSON |
 //! | `members_removed` | ID in hexadecimal | `removed` |
