@@ -149,6 +149,7 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Defragment => unary(server, request, maintenance::defragment).await,
         Method::Hash => unary(server, request, maintenance::hash).await,
         Method::Downgrade => unary(server, request, maintenance::downgrade).await,
         Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
@@ -158,7 +159,6 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote
-        | Method::Defragment
         | Method::MoveLeader
         | Method::AuthEnable
         | Method::AuthDisable

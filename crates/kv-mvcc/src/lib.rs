@@ -31,7 +31,7 @@ pub use ops::{
     TxnResult,
 };
 pub use row::{Change, Row, RowMeta};
-pub use rows::RowsSizes;
+pub use rows::{Relocation, RowsSizes};
 pub use store::{CheckpointPlan, Fill, Finished, GarbagePlan, Store, StoreOptions};
 pub use txn::ReadOnlyTxn;
 pub use view::View;

@@ -3,6 +3,7 @@
 //! [`Replica`] holds the state machine and everyone who waits for it; Raft applies entries to it. [`Server`] is
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
+mod defragment;
 mod error;
 mod image;
 mod leader_calls;

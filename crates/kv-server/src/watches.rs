@@ -90,7 +90,7 @@ impl Watches {
 
     /// The hub, with everything given to it that was applied before the call. Whoever hears of a write before
     /// creating a watcher has it begin after that write.
-    fn hub(&self) -> MutexGuard<'_, Hub> {
+    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub> {
         let mut hub = self.hub.lock();
         let Pending { changes, view, gap } = std::mem::take(&mut *self.pending.lock());
         if let Some(view) = view {
