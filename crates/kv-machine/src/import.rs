@@ -57,6 +57,8 @@ impl Import {
                 lessor: lessor_of(state.leases)?,
                 cluster,
                 upkeep: Upkeep::default(),
+                auth: Arc::default(),
+                auth_recorded: Arc::default(),
                 applied: Some(state.applied),
                 backend,
             },

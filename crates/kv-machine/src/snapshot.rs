@@ -1,15 +1,18 @@
 //! The whole state as frames: the first holds everything but the rows, each further one a chunk of rows.
 //!
 //! The first frame is the state record, the leases (list of ID and time to live, signed), then the current and
-//! the last compacted revision (signed; −1 for none), then the record of upkeep (bytes).
+//! the last compacted revision (signed; −1 for none), then the record of upkeep and the auth
+//! state (bytes).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::AuthStore;
 use kv_backend::Backend;
 use kv_mvcc::{ReadError, Store, StoreOptions, View};
 use kv_types::{LeaseId, LogId, Revision, RowRevision};
 
+use crate::auth_records;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
@@ -110,6 +113,7 @@ impl Header {
         buffer.signed(view.revision().get());
         buffer.signed(view.compacted().map_or(NEVER, Revision::get));
         buffer.bytes(&machine.upkeep.encode());
+        buffer.bytes(&auth_records::encode_auth(&machine.auth));
         Self {
             encoded: buffer.into(),
             membership: machine.cluster.membership(),
@@ -143,9 +147,15 @@ impl SnapshotInstall {
         let mut read = || -> Result<_, CodecError> {
             let leases = reader.list(|reader| Ok((LeaseId::new(reader.signed()?), reader.signed()?)))?;
             let (current, compacted) = (reader.signed()?, reader.signed()?);
-            Ok((leases, current, compacted, Upkeep::decode(reader.slice()?)?))
+            Ok((
+                leases,
+                current,
+                compacted,
+                Upkeep::decode(reader.slice()?)?,
+                auth_records::decode_auth(reader.slice()?)?,
+            ))
         };
-        let (leases, current, compacted, upkeep) = read().map_err(damaged)?;
+        let (leases, current, compacted, upkeep, auth) = read().map_err(damaged)?;
         reader.finish().map_err(damaged)?;
         let lessor = lessor_of(leases)?;
         let store = Store::open(Arc::clone(&backend), options)?;
@@ -154,6 +164,9 @@ impl SnapshotInstall {
             lessor,
             cluster: state.cluster,
             upkeep,
+            auth: Arc::new(auth),
+            // The backend is empty.
+            auth_recorded: Arc::new(AuthStore::default()),
             applied: state.applied,
             backend,
         };

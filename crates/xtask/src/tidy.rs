@@ -16,13 +16,18 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-mvcc", &["kv-backend", "kv-types"]),
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
-    ("kv-machine", &["kv-backend", "kv-lease", "kv-mvcc", "kv-types"]),
     ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
+    ("kv-auth", &["kv-types"]),
+    (
+        "kv-machine",
+        &["kv-auth", "kv-backend", "kv-lease", "kv-mvcc", "kv-types"],
+    ),
     ("kv-raft", &["kv-types", "kv-wal"]),
     ("kv-peer", &["kv-proto", "kv-raft", "kv-types"]),
     (
         "kv-server",
         &[
+            "kv-auth",
             "kv-backend",
             "kv-lease",
             "kv-machine",
@@ -43,6 +48,8 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    ("kv-diff", &["kv-proto", "kv-tests"]),
+    ("kv-faults", &["kv-client", "kv-proto", "kv-tests"]),
     (
         "kv-sim",
         &[
