@@ -7,10 +7,8 @@ use kv_types::{LogIndex, Term};
 use prost::Message;
 use thiserror::Error;
 
+use crate::auth;
 use crate::records::{LeaseRecord, alarm_key, conf_state, downgrade_value, member_value, revision};
-
-/// etcd's first revision of users and roles.
-const FIRST_AUTH_REVISION: u64 = 1;
 
 /// Takes buckets and keys in ascending order.
 pub trait Sink {
@@ -90,13 +88,9 @@ pub fn export<S: Sink>(
 ) -> Result<(), ExportError<S::Error>> {
     let alarms = frozen.alarms.iter().map(|alarm| (alarm_key(alarm), Vec::new()));
     small_bucket(sink, "alarm", alarms.collect())?;
-    let auth_revision = (
-        b"authRevision".to_vec(),
-        FIRST_AUTH_REVISION.to_be_bytes().to_vec(),
-    );
-    small_bucket(sink, "auth", vec![auth_revision])?;
-    small_bucket(sink, "authRoles", Vec::new())?;
-    small_bucket(sink, "authUsers", Vec::new())?;
+    small_bucket(sink, "auth", auth::settings(&frozen.auth))?;
+    small_bucket(sink, "authRoles", auth::roles(&frozen.auth))?;
+    small_bucket(sink, "authUsers", auth::users(&frozen.auth))?;
     small_bucket(sink, "cluster", cluster(frozen, versions)?)?;
     rows(frozen, sink)?;
     let leases = frozen.leases.iter().map(|(id, ttl)| {

@@ -31,16 +31,29 @@ impl SnapshotFile {
     /// # Errors
     /// [`SnapshotFileError`] if the bucket is damaged.
     pub fn leases(&self) -> Result<Vec<(LeaseId, i64)>, SnapshotFileError> {
-        let mut cursor = self.bucket("lease")?;
         let mut leases = Vec::new();
+        self.each("lease", |key, value| {
+            leases.push(read_lease(key, value)?);
+            Ok(())
+        })?;
+        Ok(leases)
+    }
+
+    /// Visits all pairs of a bucket; what the visitor finds wrong with one is an error of its bucket and key.
+    pub(crate) fn each(
+        &self,
+        bucket: &'static str,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
+    ) -> Result<(), SnapshotFileError> {
+        let mut cursor = self.bucket(bucket)?;
         while let Some((key, value)) = cursor.next().map_err(|error| self.damaged(error))? {
-            leases.push(read_lease(key, value).map_err(|reason| SnapshotFileError::Entry {
-                bucket: "lease",
+            visit(key, value).map_err(|reason| SnapshotFileError::Entry {
+                bucket,
                 key: key.to_vec(),
                 reason,
-            })?);
+            })?;
         }
-        Ok(leases)
+        Ok(())
     }
 
     /// Takes all rows over into a new store, and completes it.

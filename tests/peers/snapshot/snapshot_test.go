@@ -185,3 +185,56 @@ func TestBadFilesAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUsersAndRolesGoAlong(t *testing.T) {
+	t.Parallel()
+	source := harness.StartCluster(t, 1).Members[0]
+	ctl(t, source, "put", "mine", "1")
+	ctl(t, source, "put", "other", "1")
+	for _, user := range []string{"root:secret", "alice:word"} {
+		ctl(t, source, "user", "add", user)
+	}
+	ctl(t, source, "user", "add", "certificate", "--no-password")
+	ctl(t, source, "role", "add", "reader")
+	ctl(t, source, "role", "grant-permission", "reader", "read", "mine")
+	ctl(t, source, "role", "grant-permission", "reader", "readwrite", "shared/", "--prefix")
+	ctl(t, source, "role", "grant-permission", "reader", "write", "z", "--from-key")
+	ctl(t, source, "user", "grant-role", "alice", "reader")
+	ctl(t, source, "auth", "enable")
+	file := t.TempDir() + "/snapshot.db"
+	save := func(member *harness.Member) {
+		t.Helper()
+		ctl(t, member, "--user=root:secret", "snapshot", "save", file)
+	}
+	ask := func(member *harness.Member) string {
+		t.Helper()
+		answers := ""
+		for _, question := range []string{"role get reader", "user list", "user get alice", "auth status"} {
+			answers += ctl(t, member, append([]string{"--user=root:secret"}, strings.Fields(question)...)...)
+		}
+		return answers
+	}
+	want := ask(source)
+	save(source)
+	there := restore(t, "ETCDUTL", "ETCD", file, 1).Members[0]
+	save(there)
+	back := restore(t, "RESTORE_BIN", "KVD_BIN", file, 1).Members[0]
+	for _, member := range []*harness.Member{there, back} {
+		if got := ask(member); got != want {
+			t.Errorf("%s has\n%swant\n%s", member.DataDir, got, want)
+		}
+		if read := ctl(t, member, "--user=alice:word", "get", "mine"); read != "mine\n1\n" {
+			t.Errorf("alice reads %q", read)
+		}
+		for _, arguments := range [][]string{
+			{"--user=alice:word", "get", "other"},
+			{"--user=alice:wrong", "get", "mine"},
+			{"get", "mine"},
+		} {
+			arguments = append([]string{"--endpoints=" + member.ClientURL}, arguments...)
+			if answer := run(t, "ETCDCTL", "", arguments...); answer.code == 0 {
+				t.Errorf("%v: %s", arguments, answer.out)
+			}
+		}
+	}
+}
