@@ -2,16 +2,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_config::{ClusterState, Config, InitialMember, Url};
+use kv_config::{AuthConfig, AuthToken, ClusterState, Config, InitialMember, Url};
 use kv_gateway::Edge;
 use kv_peer::{PeerOptions, PeerTransport};
 use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
-use kv_server::{LeaderDesk, RequestError, Running, Server, ServerOptions};
+use kv_server::{AuthOptions, LeaderDesk, RequestError, Running, Server, ServerOptions, TokenOptions};
 use tokio::net::TcpListener;
 
 use crate::data_dir::{DataDir, Identity};
 use crate::error::StartError;
-use crate::listen::{Listeners, bind};
+use crate::listen::{Listeners, bind, client_connections_max, peer_connections_max};
 use crate::log_gauge::{Gauge, Syncs};
 use crate::{peers, storage};
 
@@ -63,7 +63,7 @@ impl Member {
         };
         let peer_options = PeerOptions::new(peer_identity, config.election_timeout);
         let desk = Arc::new(LeaderDesk::default());
-        let options = server_options(config, identity);
+        let options = server_options(config, identity, data_dir.snapshots());
         let raft = Raft::start(
             raft_options(config, &options, data_dir.snapshots()),
             RaftParts {
@@ -79,7 +79,7 @@ impl Member {
         let running =
             Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
         let router = peers::router(&peer_options, service).merge(peers::pages(running.server()));
-        let peers = Listeners::serve(listeners, &router);
+        let peers = Listeners::serve(listeners, peer_connections_max(), move || router.clone());
         if config.initial_cluster_state == ClusterState::New {
             bootstrap(&raft, config).await?;
         }
@@ -111,7 +111,8 @@ impl Member {
                 });
             }
         }
-        self.clients = Listeners::serve(listeners, &self.edge);
+        let edge = self.edge.clone();
+        self.clients = Listeners::serve(listeners, client_connections_max(), move || edge.for_connection());
         tracing::info!(
             member_id = %self.server().header().member_id,
             cluster_id = %self.server().header().cluster_id,
@@ -201,7 +202,7 @@ async fn bootstrap(raft: &Raft, config: &Config) -> Result<(), StartError> {
     }
 }
 
-fn raft_member(member: &InitialMember) -> RaftMember {
+pub(crate) fn raft_member(member: &InitialMember) -> RaftMember {
     RaftMember {
         id: member.id,
         peer_urls: member.peer_urls.iter().map(Url::to_string).collect(),
@@ -219,7 +220,7 @@ fn raft_options(config: &Config, options: &ServerOptions, snapshot_dir: PathBuf)
     }
 }
 
-fn server_options(config: &Config, identity: Identity) -> ServerOptions {
+fn server_options(config: &Config, identity: Identity, scratch_dir: PathBuf) -> ServerOptions {
     ServerOptions {
         member_id: identity.member,
         cluster_id: identity.cluster,
@@ -228,6 +229,17 @@ fn server_options(config: &Config, identity: Identity) -> ServerOptions {
         election_timeout: config.election_timeout,
         quota_bytes: config.quota_bytes,
         limits: config.limits,
+        scratch_dir,
+        auth: auth_options(&config.auth),
+    }
+}
+
+fn auth_options(config: &AuthConfig) -> AuthOptions {
+    AuthOptions {
+        tokens: match config.token {
+            AuthToken::Simple { ttl } => TokenOptions::Simple { ttl },
+        },
+        bcrypt_cost: config.bcrypt_cost,
     }
 }
 

@@ -16,6 +16,7 @@ use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
+use crate::auth::{AuthBoard, SimpleTokens};
 use crate::leases::LeaseClock;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
@@ -38,6 +39,10 @@ pub struct Replica {
     /// Held while a checkpoint is planned, written and finished, and while the state is replaced: a plan of one
     /// state must not be finished on another.
     pub(crate) maintaining: Mutex<()>,
+    /// Held while another generation of the store is made: there is one at a time.
+    pub(crate) staging: Mutex<()>,
+    /// Snapshots that were to be installed so far.
+    installs: AtomicU64,
     /// The disk had no space for the last checkpoint.
     disk_full: AtomicBool,
     /// Bytes of the store on disk after the last checkpoint.
@@ -47,6 +52,8 @@ pub struct Replica {
     pub(crate) waiters: Waiters,
     pub(crate) watches: Arc<Watches>,
     pub(crate) leases: LeaseClock,
+    pub(crate) auth: Arc<AuthBoard>,
+    pub(crate) tokens: SimpleTokens,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
 }
@@ -69,6 +76,7 @@ impl Replica {
         let applied = log_id.map_or(LogIndex::default(), |log_id| log_id.index);
         // A member whose log is purged needs one before maintenance runs.
         let snapshot = snapshot_of_opened(&machine);
+        let auth = Arc::new(AuthBoard::new(Arc::clone(machine.auth())));
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
             machine: Mutex::new(machine),
@@ -77,12 +85,16 @@ impl Replica {
             store_options,
             snapshot: Mutex::new(snapshot),
             maintaining: Mutex::new(()),
+            staging: Mutex::new(()),
+            installs: AtomicU64::new(0),
             disk_full: AtomicBool::new(false),
             disk_bytes: AtomicU64::new(disk_bytes),
             maintained: Notify::new(),
             waiters: Waiters::default(),
-            watches: Arc::new(Watches::new(view, progress_interval)),
+            watches: Arc::new(Watches::new(view, progress_interval, Arc::clone(&auth))),
             leases: LeaseClock::new(),
+            auth,
+            tokens: SimpleTokens::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
         })
@@ -112,6 +124,33 @@ impl Replica {
         let mut applied = self.applied.subscribe();
         // The sender lives as long as this replica.
         let _ = applied.wait_for(|applied| *applied >= index).await;
+    }
+
+    /// Where generations of the store are.
+    pub(crate) fn home(&self) -> &dyn BackendHome {
+        self.home.as_ref()
+    }
+
+    /// Changes when whoever makes another generation is to give it up.
+    pub(crate) fn interrupts(&self) -> (u64, bool) {
+        (
+            self.installs.load(Ordering::Relaxed),
+            self.maintenance.is_stopped(),
+        )
+    }
+
+    /// Shows readers and watchers the state of a machine that reads from another place now.
+    pub(crate) fn show(&self, machine: &Machine) {
+        let view = machine.view();
+        self.view.store(Arc::new(view.clone()));
+        self.watches.applied(view, Vec::new());
+    }
+
+    /// Makes a snapshot the newest one for other members.
+    pub(crate) fn pin(&self, snapshot: Snapshot) {
+        if let Some(log_id) = snapshot.applied() {
+            *self.snapshot.lock() = Some(Arc::new(PinnedSnapshot::new(snapshot, log_id)));
+        }
     }
 
     /// Makes what maintenance changed visible to readers: what it dropped is freed.
@@ -206,6 +245,7 @@ impl Replica {
                     }
                 }
             }
+            self.publish_auth(&machine);
             let view = machine.view();
             let changes = machine.take_changes();
             self.view.store(Arc::new(view.clone()));
@@ -215,12 +255,22 @@ impl Replica {
             sizes
         };
         self.leases.applied(&effects.leases);
+        self.tokens.applied(effects.tokens);
         self.waiters.complete_all(effects.outcomes);
         self.applied.send_replace(last);
         self.maintenance.applied(sizes, effects.compacted.is_some());
     }
 
+    /// Before the view that comes with it, see [`AuthBoard`].
+    fn publish_auth(&self, machine: &Machine) {
+        if self.auth.publish(machine.auth()) {
+            self.watches.auth_changed();
+        }
+    }
+
     fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
+        self.installs.fetch_add(1, Ordering::Relaxed);
+        let _staging = self.staging.lock();
         let staged = self.home.stage().map_err(SnapshotError::new)?;
         let header = frames
             .next()
@@ -240,6 +290,8 @@ impl Replica {
             .map_or(LogIndex::default(), |log_id| log_id.index);
         *self.snapshot.lock() = snapshot_of_opened(&installed);
         *machine = installed;
+        self.tokens.forget_all();
+        self.publish_auth(&machine);
         let view = machine.view();
         self.view.store(Arc::new(view.clone()));
         self.watches.replaced(view);
@@ -369,6 +421,7 @@ mod tests {
         };
         let proposal = Proposal {
             id: RequestId::new(index),
+            caller: None,
             command: Command::Put(request),
         };
         let mut payload = Vec::new();

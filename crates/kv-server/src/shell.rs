@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_auth::Caller;
 use kv_lease::Renewal;
 use kv_machine::{Command, Outcome, Proposal};
 use kv_raft::{AskError, Leadership, ProposeError, Raft, ReadIndexError, Role};
@@ -11,12 +12,13 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
 use crate::metrics::MetricsSnapshot;
 use crate::options::ServerOptions;
-use crate::proposals::{Pack, ProposalQueue};
+use crate::proposals::{ProposalQueue, Taken};
 use crate::read_barrier::ReadBarrier;
 use crate::replica::Replica;
 use crate::status::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Status};
@@ -44,21 +46,43 @@ pub(crate) struct Shell {
     pub(crate) proposals: ProposalQueue,
     pub(crate) reads: ReadBarrier,
     pub(crate) request_ids: RequestIds,
+    /// Who makes a snapshot for a client now.
+    pub(crate) images: Arc<Semaphore>,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
     /// The leader this member knows.
     pub(crate) leader: tokio::sync::watch::Sender<Option<MemberId>>,
     /// When this member last saw a leader come into office.
     pub(crate) elected: Mutex<Instant>,
+    /// Places for reads off the runtime.
+    pub(crate) blocking_reads: Arc<Semaphore>,
+}
+
+/// Reads off the runtime at a time: they have nothing to wait for but processors.
+pub(crate) fn blocking_reads_max() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 impl Shell {
-    /// Proposes a command and waits until it is applied here.
+    /// Proposes a command of the member's own, or one that was judged for good, and waits until it is applied here.
     pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
+        self.propose_as(None, command).await
+    }
+
+    /// Proposes a user's command and waits until it is applied here.
+    pub(crate) async fn propose_as(
+        &self,
+        caller: Option<Caller>,
+        command: Command,
+    ) -> Result<Outcome, RequestError> {
         let id = self.request_ids.next();
         let started = Instant::now();
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
-        self.proposals
-            .push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
+        self.proposals.push(
+            &Proposal { id, caller, command },
+            self.options.limits.request_bytes_max,
+        )?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(RequestError::Stopped),
@@ -89,7 +113,7 @@ impl Shell {
     }
 
     /// Proposes a pack, which keeps its place for a while at most: one that is stuck must not stop the others.
-    async fn propose_in_place(&self, pack: Pack, place: OwnedSemaphorePermit) {
+    async fn propose_in_place(&self, pack: Taken, place: OwnedSemaphorePermit) {
         let mut proposing = std::pin::pin!(self.propose_pack(pack));
         if tokio::time::timeout(PLACE_KEPT_MAX, proposing.as_mut())
             .await
@@ -100,15 +124,14 @@ impl Shell {
         }
     }
 
-    async fn propose_pack(&self, pack: Pack) {
-        let since = pack.since;
-        let (payload, ids) = pack.into_parts();
+    async fn propose_pack(&self, pack: Taken) {
+        let (since, ids) = (pack.since, &pack.ids);
         let error = loop {
-            match self.raft.propose(payload.clone()).await {
+            match self.raft.propose(pack.payload.clone()).await {
                 Ok(_) => return,
                 // What has an outcome by now must not be proposed again, or it would be applied twice; what
                 // has none is in no log. A pack is applied as a whole.
-                Err(ProposeError::Superseded) if !self.replica.waiters.any_waits(&ids) => return,
+                Err(ProposeError::Superseded) if !self.replica.waiters.any_waits(ids) => return,
                 Err(ProposeError::Superseded | ProposeError::NoLeader)
                     if since.elapsed() < self.options.request_timeout() => {}
                 Err(ProposeError::Stopped) => break RequestError::Stopped,
@@ -122,7 +145,7 @@ impl Shell {
             .metrics
             .proposals_failed
             .fetch_add(ids.len() as u64, Ordering::Relaxed);
-        self.replica.waiters.fail_all(&ids, &error);
+        self.replica.waiters.fail_all(ids, &error);
     }
 
     /// Serves linearizable reads, a round at a time, until the member stops.
@@ -146,6 +169,22 @@ impl Shell {
             };
             round.complete(&result);
         }
+    }
+
+    /// Reads what takes long where it holds nobody up.
+    pub(crate) async fn blocking_read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RequestError> {
+        let place = Arc::clone(&self.blocking_reads).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        // The place is the work's, which goes on when its caller has gone away.
+        let read = kv_raft::host::blocking(move || {
+            let _place = place;
+            read()
+        })
+        .await;
+        read.map_err(|error| RequestError::Internal(error.to_string()))
     }
 
     /// Why a request that began at `started` had no answer in time.
@@ -230,6 +269,7 @@ impl Shell {
             for id in expired {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
+                    caller: None,
                     command: Command::LeaseExpire { id, leader, term },
                 };
                 // One that is refused now is offered again.
@@ -322,14 +362,16 @@ impl Shell {
         if cost == 0 {
             return Ok(());
         }
-        let full = self
-            .options
-            .quota_bytes
-            .is_some_and(|quota| self.db_size() + cost >= quota);
-        if full || self.replica.is_disk_full() || self.log.is_disk_full() {
+        if self.is_over_quota(cost) || self.replica.is_disk_full() || self.log.is_disk_full() {
             return Err(RequestError::NoSpace);
         }
         Ok(())
+    }
+
+    /// Whether the quota is used up by what would add `cost` bytes.
+    pub(crate) fn is_over_quota(&self, cost: u64) -> bool {
+        let quota = self.options.quota_bytes;
+        cost > 0 && quota.is_some_and(|quota| self.db_size() + cost >= quota)
     }
 
     /// Bytes the store takes: on disk by estimate, and in memory for what is not there yet.
@@ -343,6 +385,18 @@ impl Shell {
         let leader = *self.leader.borrow();
         let sizes = self.replica.view().sizes();
         let in_use = sizes.live_bytes + sizes.recent_bytes;
+        let (alarms, downgrade) = {
+            let machine = self.replica.machine();
+            (machine.alarms(), machine.downgrade())
+        };
+        let mut errors = Vec::new();
+        if leader.is_none() {
+            errors.push("etcdserver: no leader".to_owned());
+        }
+        errors.extend(alarms.iter().map(|alarm| {
+            let member = alarm.member.get();
+            format!("memberID:{member} alarm:{}", alarm.kind.name())
+        }));
         Status {
             version: ETCD_VERSION.into(),
             db_size: self.replica.size_on_disk().max(in_use),
@@ -351,11 +405,7 @@ impl Shell {
             raft_index: raft.committed.map(|log_id| log_id.index).unwrap_or_default(),
             raft_term: raft.leadership.term,
             raft_applied_index: self.replica.applied_index(),
-            errors: if leader.is_none() {
-                vec!["etcdserver: no leader".into()]
-            } else {
-                Vec::new()
-            },
+            errors,
             learner: raft
                 .members
                 .iter()
@@ -365,6 +415,7 @@ impl Shell {
                 .options
                 .quota_bytes
                 .map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            downgrade,
         }
     }
 }

@@ -9,18 +9,20 @@ use kv_machine::Command;
 use kv_raft::{AskHandler, Raft};
 use kv_types::MemberId;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
+use crate::image::IMAGES_MAX;
 use crate::maintenance;
 use crate::options::ServerOptions;
 use crate::proposals::ProposalQueue;
 use crate::read_barrier::ReadBarrier;
 use crate::replica::Replica;
 use crate::server::Server;
-use crate::shell::{LogGauge, Shell};
+use crate::shell::{LogGauge, Shell, blocking_reads_max};
 use crate::waiters::RequestIds;
 
 /// Where other members' questions to the leader arrive. Raft needs it before the server is there; until then
@@ -64,6 +66,8 @@ impl Running {
     ) -> io::Result<Self> {
         let request_ids = RequestIds::new();
         let shell = Arc::new(Shell {
+            tokens: Tokens::new(&options.auth.tokens),
+            passwords: Passwords::new(options.auth.bcrypt_cost, options.request_timeout()),
             options,
             leadership: raft.leadership(),
             raft,
@@ -72,8 +76,10 @@ impl Running {
             proposals: ProposalQueue::default(),
             reads: ReadBarrier::default(),
             request_ids,
+            images: Arc::new(Semaphore::new(IMAGES_MAX)),
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
+            blocking_reads: Arc::new(Semaphore::new(blocking_reads_max())),
         });
         // Set once: a desk belongs to one member.
         let _ = desk.shell.set(Arc::downgrade(&shell));

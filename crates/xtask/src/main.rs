@@ -1,5 +1,8 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod diff;
+mod faults;
+mod fuzz;
 mod peers;
 mod run;
 mod sim;
@@ -24,6 +27,13 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  diff [--ops N] [--seed S]
+                 gives kvd and a real etcd the same random requests and compares their whole answers
+  faults --minutes N [--seed S] [--peer etcd]
+                 puts three real members under fault and checks what their clients saw (needs root; --help
+                 lists its arguments)
+  fuzz --seconds N
+                 feeds every decoder mutated encodings, N seconds each
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -47,6 +57,9 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["diff", rest @ ..] => diff::run(rest),
+        ["faults", rest @ ..] => faults::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -80,8 +93,15 @@ fn check() -> Result<()> {
     Ok(())
 }
 
+/// The bounded part of the faults: every kind has its turn once or more.
+const FAULT_MINUTES: &str = "1.5";
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
+
+/// About a minute's worth.
+const DIFFERENTIAL_OPS: &str = "60000";
+/// For each target. A long run is for a night.
+const FUZZ_SECONDS: &str = "3";
 
 fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
@@ -90,11 +110,19 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         suite.step("Rust", || {
             cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])
         });
+        suite.step("fuzz", || fuzz::run(&["--seconds", FUZZ_SECONDS]));
         suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
         suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
+        match faults::missing()? {
+            Some(missing) => suite.skip("real members under fault", &format!("missing: {missing}")),
+            None => suite.step("real members under fault", || {
+                faults::run(&["--minutes", FAULT_MINUTES])
+            }),
+        }
     }
     if with_peers {
         peers::run(&mut suite);
+        suite.step("differential run", || diff::run(&["--ops", DIFFERENTIAL_OPS]));
     }
     suite.finish()
 }

@@ -1,5 +1,6 @@
 //! Responses as text. Nothing here calls a server or writes to a file.
 
+mod auth;
 mod endpoint;
 mod fields;
 mod json;
@@ -9,14 +10,17 @@ mod member;
 mod page;
 mod table;
 mod txn;
+mod upkeep;
 mod watch;
 
+pub(crate) use auth::{AuthStatus, Changed, RoleShown, Roles, UserRoles, Users};
 pub(crate) use endpoint::{Hash, Hashes, Health, Healths, Status, Statuses};
 pub(crate) use kv::{Deleted, Found, Stored};
 pub(crate) use lease::{Granted, KeptAlive, Leases, Revoked, TimeToLive};
 pub(crate) use member::Members;
 pub(crate) use page::Page;
 pub(crate) use txn::Done;
+pub(crate) use upkeep::{Alarms, Downgraded, SnapshotStatus};
 pub(crate) use watch::{Seen, type_name};
 
 use json::Json;
