@@ -10,6 +10,8 @@ mod block;
 mod cow_tree;
 mod error;
 mod etcd_row;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod lease_book;
 mod ops;
@@ -30,6 +32,7 @@ pub use ops::{
     PutLease, PutRequest, PutResult, PutValue, RangeRequest, RangeResult, SortOrder, SortTarget, TxnRequest,
     TxnResult,
 };
+pub use read::RangeCost;
 pub use row::{Change, Row, RowMeta};
 pub use rows::{Relocation, RowsSizes};
 pub use store::{CheckpointPlan, Fill, Finished, GarbagePlan, Store, StoreOptions};

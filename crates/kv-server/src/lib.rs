@@ -6,6 +6,8 @@
 mod auth;
 mod defragment;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod leader_calls;
 mod leases;
