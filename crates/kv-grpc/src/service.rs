@@ -21,9 +21,9 @@ use crate::error::{NO_LEADER, Refusal};
 use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
 use crate::services::cost::Cost;
-use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
+use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
-use crate::{Method, leader, oversize};
+use crate::{Method, access, leader, oversize};
 
 /// The gRPC services of a member, as a service for HTTP/2 requests. Clones share everything.
 #[derive(Clone)]
@@ -119,12 +119,18 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             }
         };
         let ending = self.ending(method, request.headers());
-        let (server, client) = (self.server.clone(), Arc::clone(&self.client));
+        let server = self
+            .server
+            .with_credentials(access::credentials(request.headers()));
+        let client = Arc::clone(&self.client);
         let kept = client.request(method.kind());
         let held = kept.held();
         let request = request.map(|body| Received::new(body, Arc::clone(&self.calls), kept));
         Box::pin(async move {
-            let mut response = dispatch(server, &client, method, request).await;
+            let mut response = match access::judge(&server, method).await {
+                Ok(()) => dispatch(server, &client, method, request).await,
+                Err(status) => status.into_http(),
+            };
             // Of a single request nothing is left now.
             drop(held);
             let room = response.extensions_mut().remove();
@@ -179,6 +185,26 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Hash => unary(server, request, maintenance::hash).await,
+        Method::Downgrade => unary(server, request, maintenance::downgrade).await,
+        Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
+        Method::AuthEnable => unary(server, request, auth::enable).await,
+        Method::AuthDisable => unary(server, request, auth::disable).await,
+        Method::AuthStatus => unary(server, request, auth::auth_status).await,
+        Method::Authenticate => unary(server, request, auth::authenticate).await,
+        Method::UserAdd => unary(server, request, auth::user_add).await,
+        Method::UserGet => unary(server, request, auth::user_get).await,
+        Method::UserList => unary(server, request, auth::user_list).await,
+        Method::UserDelete => unary(server, request, auth::user_delete).await,
+        Method::UserChangePassword => unary(server, request, auth::user_change_password).await,
+        Method::UserGrantRole => unary(server, request, auth::user_grant_role).await,
+        Method::UserRevokeRole => unary(server, request, auth::user_revoke_role).await,
+        Method::RoleAdd => unary(server, request, auth::role_add).await,
+        Method::RoleGet => unary(server, request, auth::role_get).await,
+        Method::RoleList => unary(server, request, auth::role_list).await,
+        Method::RoleDelete => unary(server, request, auth::role_delete).await,
+        Method::RoleGrantPermission => unary(server, request, auth::role_grant_permission).await,
+        Method::RoleRevokePermission => unary(server, request, auth::role_revoke_permission).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
         Method::MemberAdd
@@ -186,27 +212,7 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberUpdate
         | Method::MemberPromote
         | Method::Defragment
-        | Method::Hash
-        | Method::Snapshot
         | Method::MoveLeader
-        | Method::Downgrade
-        | Method::AuthEnable
-        | Method::AuthDisable
-        | Method::AuthStatus
-        | Method::Authenticate
-        | Method::UserAdd
-        | Method::UserGet
-        | Method::UserList
-        | Method::UserDelete
-        | Method::UserChangePassword
-        | Method::UserGrantRole
-        | Method::UserRevokeRole
-        | Method::RoleAdd
-        | Method::RoleGet
-        | Method::RoleList
-        | Method::RoleDelete
-        | Method::RoleGrantPermission
-        | Method::RoleRevokePermission
         | Method::Lock
         | Method::Unlock
         | Method::Campaign

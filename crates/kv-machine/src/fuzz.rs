@@ -89,6 +89,7 @@ fn encode(proposals: &[Proposal]) -> Vec<u8> {
 fn payload() -> Vec<u8> {
     let proposals = (1..).zip(commands()).map(|(id, command)| Proposal {
         id: RequestId::new(id),
+        caller: None,
         command,
     });
     encode(&proposals.collect::<Vec<_>>())
@@ -156,7 +157,7 @@ fn snapshots() {
     machine
         .apply(LOG_ID, &payload(), &mut Effects::default())
         .unwrap();
-    let mut checkpoint = machine.plan_checkpoint();
+    let mut checkpoint = machine.plan_checkpoint().unwrap();
     checkpoint.write().unwrap();
     let snapshot = Snapshot::of(&checkpoint);
     let mut encoding = Vec::new();

@@ -9,6 +9,7 @@
 mod block;
 mod cow_tree;
 mod error;
+mod etcd_row;
 #[cfg(test)]
 mod fuzz;
 mod index;
@@ -25,6 +26,7 @@ mod txn;
 mod view;
 
 pub use error::{CompactError, RangeError, ReadError, StoreError, WriteError};
+pub use etcd_row::EtcdEntry;
 pub use lease_book::LeaseBook;
 pub use ops::{
     Compare, CompareResult, CompareTarget, DeleteRequest, DeleteResult, HashKv, KeyValue, Op, OpResult,

@@ -20,6 +20,7 @@ mod options;
 mod propose;
 mod read;
 mod reply;
+mod restored;
 mod runtime;
 mod service;
 mod snapshot;
@@ -35,6 +36,7 @@ pub use error::{AskError, ChangeError, ProposeError, ReadIndexError, ServiceErro
 pub use handle::{Raft, RaftParts};
 pub use options::RaftOptions;
 pub use read::AskHandler;
+pub use restored::RestoredStart;
 pub use service::{RaftService, ServiceAnswers};
 pub use state_machine::{
     Applied, CommittedEntry, EntryPayload, RaftMember, SnapshotError, SnapshotFrames, SnapshotMeta,

@@ -198,6 +198,7 @@ mod tests {
         };
         Proposal {
             id: RequestId::new(id),
+            caller: None,
             command: Command::Put(request),
         }
     }
@@ -253,6 +254,7 @@ mod tests {
         assert_eq!(accepted(&queue, 1), OPEN_MAX as u64);
         let revoke = |id| Proposal {
             id: RequestId::new(id),
+            caller: None,
             command: Command::LeaseRevoke(kv_types::LeaseId::new(7)),
         };
         assert_eq!(queue.push(&revoke(1), usize::MAX), Ok(()));

@@ -327,6 +327,8 @@ fn server_options(id: u64, plan: &Plan) -> ServerOptions {
         election_timeout: plan.election_timeout,
         quota_bytes: None,
         limits: Limits::default(),
+        scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod faults;
 mod fuzz;
 mod peers;
 mod run;
@@ -25,6 +26,9 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  faults --minutes N [--seed S] [--peer etcd]
+                 puts three real members under fault and checks what their clients saw (needs root; --help
+                 lists its arguments)
   fuzz --seconds N
                  feeds every decoder mutated encodings, N seconds each
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
@@ -50,6 +54,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["faults", rest @ ..] => faults::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
@@ -84,6 +89,8 @@ fn check() -> Result<()> {
     Ok(())
 }
 
+/// The bounded part of the faults: every kind has its turn once or more.
+const FAULT_MINUTES: &str = "1.5";
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
@@ -100,6 +107,12 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         suite.step("fuzz", || fuzz::run(&["--seconds", FUZZ_SECONDS]));
         suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
         suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
+        match faults::missing()? {
+            Some(missing) => suite.skip("real members under fault", &format!("missing: {missing}")),
+            None => suite.step("real members under fault", || {
+                faults::run(&["--minutes", FAULT_MINUTES])
+            }),
+        }
     }
     if with_peers {
         peers::run(&mut suite);

@@ -1,13 +1,17 @@
 //! The commands: what each takes, and what it does.
 
+pub(crate) mod alarm;
 pub(crate) mod compaction;
+pub(crate) mod defrag;
 pub(crate) mod del;
+pub(crate) mod downgrade;
 pub(crate) mod endpoint;
 pub(crate) mod get;
 pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod put;
 pub(crate) mod range;
+pub(crate) mod snapshot;
 pub(crate) mod txn;
 pub(crate) mod version;
 pub(crate) mod watch;
@@ -29,6 +33,10 @@ pub(crate) fn all() -> Vec<Command> {
         compaction::command(),
         member::command(),
         endpoint::command(),
+        snapshot::command(),
+        alarm::command(),
+        defrag::command(),
+        downgrade::command(),
         version::command(),
     ]
 }
@@ -44,6 +52,10 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "lease" => lease::run(given, settings).await,
         "compaction" => compaction::run(given, settings).await,
         "member" => member::run(given, settings).await,
+        "snapshot" => snapshot::run(given, settings).await,
+        "alarm" => alarm::run(given, settings).await,
+        "defrag" => defrag::run(given, settings).await,
+        "downgrade" => downgrade::run(given, settings).await,
         "endpoint" => endpoint::run(given, settings).await,
         _ => version::run(),
     }

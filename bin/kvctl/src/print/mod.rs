@@ -9,6 +9,7 @@ mod member;
 mod page;
 mod table;
 mod txn;
+mod upkeep;
 mod watch;
 
 pub(crate) use endpoint::{Hash, Hashes, Health, Healths, Status, Statuses};
@@ -17,6 +18,7 @@ pub(crate) use lease::{Granted, KeptAlive, Leases, Revoked, TimeToLive};
 pub(crate) use member::Members;
 pub(crate) use page::Page;
 pub(crate) use txn::Done;
+pub(crate) use upkeep::{Alarms, Downgraded, SnapshotStatus};
 pub(crate) use watch::{Seen, type_name};
 
 use json::Json;

@@ -214,6 +214,8 @@ fn server_options(id: u64, pace: Pace) -> ServerOptions {
         election_timeout: pace.election_timeout,
         quota_bytes: None,
         limits: Limits::default(),
+        scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 
