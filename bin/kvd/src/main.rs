@@ -1,5 +1,6 @@
 //! The server: flags in, a running member out. Everything else is in `kv-embed`.
 
+mod allocator;
 mod args;
 mod descriptors;
 mod logging;
@@ -14,12 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Request;
 
-// A put allocates on one thread and frees on another, some dozens of times: with the system's allocator that is
-// a fifth of its CPU time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_options();
     match args::parse(std::env::args().skip(1)) {
         Ok(Request::Version) => {
             print!("{}", screen::version());

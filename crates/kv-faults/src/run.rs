@@ -79,6 +79,7 @@ async fn faults(args: &Args) -> Result<bool> {
 
     let mut nemesis = Nemesis {
         kinds: kinds(args)?,
+        alone: !args.only.is_empty(),
         random: Random::new(seed),
         peer: args.peer,
         times: Times::default(),
@@ -154,7 +155,10 @@ fn server(args: &Args) -> Result<Server> {
     let binary = binary
         .canonicalize()
         .with_context(|| format!("no server at {}", binary.display()))?;
-    Ok(Server { binary })
+    Ok(Server {
+        binary,
+        uses_c_library: args.peer == Peer::Kvd,
+    })
 }
 
 /// An empty directory for the disks of this run.
@@ -168,7 +172,8 @@ fn make_dir(dir: PathBuf) -> Result<PathBuf> {
 
 fn kinds(args: &Args) -> Result<Vec<Kind>> {
     if args.only.is_empty() {
-        return Ok(Kind::ALL.to_vec());
+        let possible = Kind::ALL.into_iter().filter(|kind| kind.possible(args.peer));
+        return Ok(possible.collect());
     }
     let kind = |name: &String| {
         let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);

@@ -2,8 +2,9 @@ use std::marker::PhantomData;
 
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
-use tonic_prost::{ProstCodec, ProstDecoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use crate::error::{INVALID_TEXT, UNREADABLE};
 
 /// What a buffer for answers begins with: most answers are no longer.
 const ENCODE_BUFFER_BYTES: usize = 128;
@@ -26,7 +27,7 @@ impl<E: Message + 'static, D: Message + Default + 'static> Codec for MessageCode
     type Encode = E;
     type Decode = D;
     type Encoder = MessageEncoder<E>;
-    type Decoder = ProstDecoder<D>;
+    type Decoder = MessageDecoder<D>;
 
     fn encoder(&mut self) -> Self::Encoder {
         MessageEncoder(PhantomData)
@@ -38,8 +39,29 @@ impl<E: Message + 'static, D: Message + Default + 'static> Codec for MessageCode
 }
 
 /// A decoder whose buffer is as large as what arrives.
-pub(crate) fn decoder<D: Message + Default + 'static>() -> ProstDecoder<D> {
-    ProstCodec::<D, D>::raw_decoder(BufferSettings::new(0, YIELD_BYTES))
+pub(crate) fn decoder<D: Message + Default + 'static>() -> MessageDecoder<D> {
+    MessageDecoder(PhantomData)
+}
+
+/// Reads messages; what is none is refused in the words that a server in Go has for it.
+#[derive(Debug)]
+pub(crate) struct MessageDecoder<D>(PhantomData<D>);
+
+impl<D: Message + Default> Decoder for MessageDecoder<D> {
+    type Item = D;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
+        let message = D::decode(buffer).map_err(|error| {
+            let is_text = error.to_string().contains("UTF-8");
+            Status::internal(if is_text { INVALID_TEXT } else { UNREADABLE })
+        });
+        message.map(Some)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(0, YIELD_BYTES)
+    }
 }
 
 /// How an encoder begins with a buffer of this size.

@@ -7,8 +7,14 @@ use tonic::{Code, Status};
 
 pub(crate) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 pub(crate) const NO_LEADER: &str = "etcdserver: no leader";
-pub(crate) const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
+/// Bytes that are no message.
+pub(crate) const UNREADABLE: &str =
+    "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
+/// A message with a string that is no text.
+pub(crate) const INVALID_TEXT: &str =
+    "grpc: error unmarshalling request: string field contains invalid UTF-8";
 const DOWNGRADE_TARGET: &str = "etcdserver: invalid downgrade target version";
+pub(crate) const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 pub(crate) const STOPPED: &str = "etcdserver: server stopped";
 
 /// Why a request is refused before anything is done.

@@ -192,7 +192,7 @@ impl Replica {
             return;
         };
         let mut effects = Effects::default();
-        let recent_bytes = {
+        let sizes = {
             let mut machine = self.machine.lock();
             for CommittedEntry { log_id, payload } in batch {
                 match payload {
@@ -216,17 +216,16 @@ impl Replica {
             let view = machine.view();
             let changes = machine.take_changes();
             self.view.store(Arc::new(view.clone()));
-            let recent_bytes = view.recent_bytes();
+            let sizes = view.sizes();
             // Under the lock, so that batches reach the watchers in order.
             self.watches.applied(view, changes);
-            recent_bytes
+            sizes
         };
         self.leases.applied(&effects.leases);
         self.tokens.applied(effects.tokens);
         self.waiters.complete_all(effects.outcomes);
         self.applied.send_replace(last);
-        self.maintenance
-            .applied(recent_bytes, effects.compacted.is_some());
+        self.maintenance.applied(sizes, effects.compacted.is_some());
     }
 
     /// Before the view that comes with it, see [`AuthBoard`].

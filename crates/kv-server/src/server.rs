@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    /// As [`Server::read`], for a transaction, which is `read_only` as well.
+    /// As [`Server::read`]; `read_only` is how `request` reads.
     async fn read_txn(
         &self,
         request: &TxnRequest,
@@ -299,8 +299,7 @@ impl Server {
         // The leader can know keys of the lease that this member does not know yet.
         for key in lease.iter().flat_map(|lease| &lease.keys) {
             let key = KeyRange::single(key.clone());
-            self.judged(|access| access.read(&key), || std::future::ready(Ok(())))
-                .await?;
+            self.judged(|access| access.read(&key), async || Ok(())).await?;
         }
         Ok(lease)
     }

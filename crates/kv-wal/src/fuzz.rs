@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kv_fuzz::{Memory, Target};
 
 use crate::faulty::FaultyStorage;
-use crate::format::{Header, HeaderRead, decode, decode_state};
+use crate::format::{HeaderRead, SegmentHeader, decode, decode_state};
 use crate::{Driver, Entry, Options, Storage, Wal};
 
 fn target(name: &'static str, encodings: Vec<Vec<u8>>, memory: Memory) -> Target<'static> {
@@ -95,7 +95,7 @@ fn segment_files() {
 fn records() {
     let storage = written();
     let first = storage.contents(&segments(&storage)[0]).unwrap();
-    let HeaderRead::Valid(header) = Header::decode(&first) else {
+    let HeaderRead::Valid(header) = SegmentHeader::decode(&first) else {
         panic!("a segment begins with a header");
     };
     let mut encodings = vec![header.encode().to_vec()];
@@ -116,8 +116,11 @@ fn records() {
         per_byte: 10,
     };
     target("record", encodings, memory).run(|input| {
-        if let HeaderRead::Valid(header) = Header::decode(input) {
-            assert!(matches!(Header::decode(&header.encode()), HeaderRead::Valid(_)));
+        if let HeaderRead::Valid(header) = SegmentHeader::decode(input) {
+            assert!(matches!(
+                SegmentHeader::decode(&header.encode()),
+                HeaderRead::Valid(_)
+            ));
         }
         for offset in &places {
             if let Some(found) = decode(input, header.number, *offset) {

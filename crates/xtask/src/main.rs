@@ -1,5 +1,6 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod diff;
 mod faults;
 mod fuzz;
 mod peers;
@@ -26,6 +27,8 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  diff [--ops N] [--seed S]
+                 gives kvd and a real etcd the same random requests and compares their whole answers
   faults --minutes N [--seed S] [--peer etcd]
                  puts three real members under fault and checks what their clients saw (needs root; --help
                  lists its arguments)
@@ -54,6 +57,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["diff", rest @ ..] => diff::run(rest),
         ["faults", rest @ ..] => faults::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench(rest),
@@ -94,6 +98,8 @@ const FAULT_MINUTES: &str = "1.5";
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
+/// About a minute's worth.
+const DIFFERENTIAL_OPS: &str = "60000";
 /// For each target. A long run is for a night.
 const FUZZ_SECONDS: &str = "3";
 
@@ -116,6 +122,7 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
     }
     if with_peers {
         peers::run(&mut suite);
+        suite.step("differential run", || diff::run(&["--ops", DIFFERENTIAL_OPS]));
     }
     suite.finish()
 }

@@ -5,13 +5,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::root;
 
+mod unsafety;
+
 /// A crate and the crates of the workspace it may depend on (dev-dependencies aside). A new arrow is an
 /// architectural change: it is made here and in ARCHITECTURE.md.
 const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
-    ("kv-fuzz", &[]),
     ("kv-bbolt", &[]),
+    ("kv-fuzz", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),
@@ -49,6 +51,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    ("kv-diff", &["kv-proto", "kv-tests"]),
     ("kv-faults", &["kv-client", "kv-proto", "kv-tests"]),
     (
         "kv-sim",
@@ -73,6 +76,7 @@ pub(crate) fn check() -> Result<()> {
     }
     for file in tracked_files()? {
         check_file(&file, &mut faults);
+        unsafety::check(&file, &mut faults)?;
     }
     if !faults.is_empty() {
         bail!("tidy:\n{}", faults.join("\n"));

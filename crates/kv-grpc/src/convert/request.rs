@@ -27,7 +27,8 @@ pub(crate) fn range(request: etcd::RangeRequest) -> Result<RangeRequest, Refusal
     Ok(RangeRequest {
         range: KeyRange::from_wire(request.key, request.range_end),
         limit: u64::try_from(request.limit).unwrap_or(0),
-        revision: (request.revision > 0).then_some(Revision::new(request.revision)),
+        // A negative one stays: a transaction takes it as compacted.
+        revision: bound(request.revision),
         sort_order,
         sort_target,
         keys_only: request.keys_only,
@@ -114,7 +115,11 @@ mod tests {
             revision: -1,
             ..Default::default()
         };
-        assert_eq!(range(request), Ok(RangeRequest::new(KeyRange::single(key()))));
+        let at_negative = RangeRequest {
+            revision: Some(Revision::new(-1)),
+            ..RangeRequest::new(KeyRange::single(key()))
+        };
+        assert_eq!(range(request), Ok(at_negative));
         let request = etcd::RangeRequest {
             key: key(),
             limit: 2,

@@ -8,7 +8,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use kv_mvcc::{RangeRequest, RangeResult, SortOrder, SortTarget, View};
 use kv_proto::etcdserverpb as etcd;
 use kv_server::Server;
-use kv_types::KeyRange;
+use kv_types::{KeyRange, Revision};
 use prost::Message;
 use tonic::Status;
 
@@ -23,6 +23,7 @@ const FIRST_PIECE_KEYS: u64 = 10;
 /// The pieces of a range. All are read from the one state of the store that there was at the beginning.
 pub(crate) async fn range_stream(server: Server, request: etcd::RangeRequest) -> Result<RangeStream, Status> {
     let serializable = request.serializable;
+    let all_at_once = request.limit < 0;
     let request = convert::range(request)?;
     check(&request)?;
     if !serializable {
@@ -32,7 +33,8 @@ pub(crate) async fn range_stream(server: Server, request: etcd::RangeRequest) ->
     let view = server.view();
     let header = convert::header(server.header_at(view.revision()));
     let piece_bytes = server.limits().request_bytes_max;
-    let pieces = stream::try_unfold(Some(Pieces::new(view, request, piece_bytes)), move |pieces| {
+    let first = Pieces::new(view, request, piece_bytes, all_at_once);
+    let pieces = stream::try_unfold(Some(first), move |pieces| {
         let server = server.clone();
         async move {
             let Some(pieces) = pieces else { return Ok(None) };
@@ -75,67 +77,78 @@ fn check(request: &RangeRequest) -> Result<(), Status> {
 /// What is left of a range.
 struct Pieces {
     view: Arc<View>,
-    /// From the first key that was not sent yet; at a fixed revision; the limit is what is left of it.
+    /// From the first key that was not sent yet; at a fixed revision. A target without an order sorts within pieces,
+    /// and the next one goes on after whatever key came last, as in etcd.
     request: RangeRequest,
-    /// Keys of the whole range, once they are counted.
-    count: Option<u64>,
+    /// Keys that were sent.
+    sent: u64,
     piece_keys: u64,
     piece_bytes: usize,
 }
 
 impl Pieces {
-    fn new(view: Arc<View>, request: RangeRequest, piece_bytes: usize) -> Self {
-        let revision = Some(request.revision.unwrap_or_else(|| view.revision()));
-        let request = RangeRequest {
-            revision,
-            sort_order: SortOrder::None,
-            sort_target: SortTarget::Key,
-            ..request
-        };
+    /// `all_at_once`: in a single piece, which a negative limit means in etcd.
+    fn new(view: Arc<View>, request: RangeRequest, piece_bytes: usize, all_at_once: bool) -> Self {
+        let asked = request.revision.filter(|revision| *revision > Revision::ZERO);
+        let revision = Some(asked.unwrap_or_else(|| view.revision()));
         Self {
             view,
-            request,
-            count: None,
-            piece_keys: FIRST_PIECE_KEYS,
+            request: RangeRequest { revision, ..request },
+            sent: 0,
+            piece_keys: if all_at_once { 0 } else { FIRST_PIECE_KEYS },
             piece_bytes,
         }
     }
 
     /// The next piece, and what is left then. Only the last piece says more than keys.
     fn next(mut self, header: etcd::ResponseHeader) -> Result<(etcd::RangeResponse, Option<Self>), Status> {
-        let limit = self.request.limit;
-        let keys = if limit == 0 {
-            self.piece_keys
-        } else {
-            self.piece_keys.min(limit)
+        let left = match self.request.limit {
+            0 => u64::MAX,
+            limit => limit - self.sent,
         };
         let request = RangeRequest {
-            limit: keys,
+            limit: self.piece_keys.min(left),
             ..self.request.clone()
         };
         let result = self.view.range(&request).map_err(range_status)?;
-        let count = *self.count.get_or_insert(result.count);
-        let sent = result.kvs.len() as u64;
-
-        let is_last = !result.more || sent == limit || request.count_only;
-        if is_last {
-            let result = RangeResult { count, ..result };
-            return Ok((convert::range_response(header, result), None));
+        let keys = result.kvs.len() as u64;
+        self.sent += keys;
+        if self.request.count_only || !result.more || keys == left {
+            return self.last(header, result).map(|piece| (piece, None));
         }
-        if let Some(last) = result.kvs.last() {
-            let after = Bytes::from([&last.key[..], &[0]].concat());
-            let end = self.request.range.end.clone();
-            self.request.range = KeyRange { start: after, end };
-        }
-        if limit != 0 {
-            self.request.limit = limit - sent;
-        }
+        self.begin_after(&result);
         let piece = etcd::RangeResponse {
             kvs: convert::range_response(header, result).kvs,
             ..Default::default()
         };
         self.adapt(piece.encoded_len());
         Ok((piece, Some(self)))
+    }
+
+    /// The totals are of what was sent and of what a limit has cut off.
+    fn last(
+        mut self,
+        header: etcd::ResponseHeader,
+        result: RangeResult,
+    ) -> Result<etcd::RangeResponse, Status> {
+        let count = if self.request.count_only {
+            result.count
+        } else if result.more {
+            self.begin_after(&result);
+            let rest = self.view.count(&self.request.range, self.request.revision);
+            self.sent + rest.map_err(range_status)?
+        } else {
+            self.sent
+        };
+        Ok(convert::range_response(header, RangeResult { count, ..result }))
+    }
+
+    fn begin_after(&mut self, result: &RangeResult) {
+        if let Some(last) = result.kvs.last() {
+            let after = Bytes::from([&last.key[..], &[0]].concat());
+            let end = self.request.range.end.clone();
+            self.request.range = KeyRange { start: after, end };
+        }
     }
 
     fn adapt(&mut self, bytes: usize) {
@@ -151,7 +164,7 @@ impl Pieces {
 mod tests {
     use kv_backend::{BackendHome, MemoryHome};
     use kv_mvcc::{LeaseBook, PutLease, PutRequest, PutValue, Store, StoreOptions};
-    use kv_types::{LeaseId, Revision};
+    use kv_types::LeaseId;
 
     use super::*;
 
@@ -200,7 +213,7 @@ mod tests {
     };
 
     fn pieces(store: &Store, request: RangeRequest, piece_bytes: usize) -> Vec<etcd::RangeResponse> {
-        let mut rest = Some(Pieces::new(Arc::new(store.view()), request, piece_bytes));
+        let mut rest = Some(Pieces::new(Arc::new(store.view()), request, piece_bytes, false));
         let mut pieces = Vec::new();
         while let Some(left) = rest.take() {
             let (piece, left) = left.next(HEADER).unwrap();
@@ -283,10 +296,35 @@ mod tests {
         );
     }
 
+    /// Seen in a real etcd: the second piece begins after the last key of the first, which is not its greatest, and the
+    /// total is of what was sent.
+    #[test]
+    fn a_target_without_an_order_sorts_within_pieces() {
+        let mut store = store(0, 0);
+        for key in (0..12).rev() {
+            put(&mut store, format!("k{key:02}"), Bytes::new());
+        }
+        let request = RangeRequest {
+            sort_target: SortTarget::Mod,
+            ..all()
+        };
+        let pieces = pieces(&store, request, 1 << 20);
+        assert_eq!(keys(&pieces), [10, 11]);
+        assert_eq!((&pieces[0].kvs[9].key[..], pieces[1].count), (&b"k00"[..], 21));
+    }
+
+    #[test]
+    fn a_negative_limit_means_one_piece() {
+        let store = Arc::new(store(30, 1).view());
+        let (piece, rest) = Pieces::new(store, all(), 1 << 20, true).next(HEADER).unwrap();
+        assert_eq!((piece.kvs.len(), piece.count), (30, 30));
+        assert!(rest.is_none());
+    }
+
     #[test]
     fn later_writes_are_not_seen() {
         let mut store = store(20, 1);
-        let first = Pieces::new(Arc::new(store.view()), all(), 1 << 20);
+        let first = Pieces::new(Arc::new(store.view()), all(), 1 << 20, false);
         let (_, rest) = first.next(HEADER).unwrap();
         put(&mut store, "k0015x".into(), Bytes::new());
         let (last, rest) = rest.unwrap().next(HEADER).unwrap();

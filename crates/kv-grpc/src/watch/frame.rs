@@ -10,9 +10,8 @@ use kv_watch::Event;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
-use tonic_prost::ProstDecoder;
 
-use crate::codec;
+use crate::codec::{self, MessageDecoder};
 
 /// The number of `WatchResponse.events`.
 const EVENTS_TAG: u32 = 11;
@@ -102,7 +101,7 @@ impl Codec for WatchCodec {
     type Encode = Frame;
     type Decode = etcd::WatchRequest;
     type Encoder = FrameEncoder;
-    type Decoder = ProstDecoder<etcd::WatchRequest>;
+    type Decoder = MessageDecoder<etcd::WatchRequest>;
 
     fn encoder(&mut self) -> FrameEncoder {
         FrameEncoder

@@ -46,14 +46,11 @@ impl Server {
     }
 
     /// Reads what `range` allows to be read, after `check` by the auth state that belongs to it.
-    pub(crate) async fn judged<T, F>(
+    pub(crate) async fn judged<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         check: impl Fn(KeyAccess<'_>) -> Result<(), AuthError>,
         read: impl Fn() -> F,
-    ) -> Result<T, RequestError>
-    where
-        F: Future<Output = Result<T, RequestError>>,
-    {
+    ) -> Result<T, RequestError> {
         if self.credentials == Credentials::Member {
             return read().await;
         }

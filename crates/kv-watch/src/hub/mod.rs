@@ -53,8 +53,8 @@ impl Default for HubOptions {
     fn default() -> Self {
         Self {
             progress_interval: Duration::from_secs(600),
-            recent_changes_max: 16_384,
-            recent_bytes_max: 8 << 20,
+            recent_changes_max: 8192,
+            recent_bytes_max: 4 << 20,
             responses_max: 128,
             round_watchers_max: 512,
             round_revisions_max: 1000,
