@@ -185,6 +185,7 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Defragment => unary(server, request, maintenance::defragment).await,
         Method::Hash => unary(server, request, maintenance::hash).await,
         Method::Downgrade => unary(server, request, maintenance::downgrade).await,
         Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
@@ -211,7 +212,6 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote
-        | Method::Defragment
         | Method::MoveLeader
         | Method::Lock
         | Method::Unlock

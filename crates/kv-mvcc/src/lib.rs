@@ -26,7 +26,6 @@ mod txn;
 mod view;
 
 pub use error::{CompactError, RangeError, ReadError, StoreError, WriteError};
-pub use etcd_row::EtcdEntry;
 pub use lease_book::LeaseBook;
 pub use ops::{
     Compare, CompareResult, CompareTarget, DeleteRequest, DeleteResult, HashKv, KeyValue, Op, OpResult,
@@ -35,7 +34,7 @@ pub use ops::{
 };
 pub use read::RangeCost;
 pub use row::{Change, Row, RowMeta};
-pub use rows::RowsSizes;
+pub use rows::{Relocation, RowsSizes};
 pub use store::{CheckpointPlan, Fill, Finished, GarbagePlan, Store, StoreOptions};
 pub use txn::ReadOnlyTxn;
 pub use view::View;

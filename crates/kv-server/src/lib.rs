@@ -4,6 +4,7 @@
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
 mod auth;
+mod defragment;
 mod error;
 #[cfg(test)]
 mod fuzz;
