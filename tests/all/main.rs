@@ -6,3 +6,4 @@ mod durability;
 mod hostile;
 mod overload;
 mod pause;
+mod secrets;
