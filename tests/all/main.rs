@@ -4,3 +4,4 @@ mod bad_input;
 mod bootstrap;
 mod durability;
 mod pause;
+mod secrets;
