@@ -3,5 +3,7 @@
 mod bad_input;
 mod bootstrap;
 mod durability;
+mod hostile;
+mod overload;
 mod pause;
 mod secrets;

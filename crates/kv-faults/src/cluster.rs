@@ -172,6 +172,21 @@ impl Cluster {
         Ok(Self { members, clients })
     }
 
+    /// Writes what each member has printed since its last start to a file in `dir`.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn save_output(&self, dir: &Path) -> Result<()> {
+        for member in &self.members {
+            if let Some(process) = &member.process {
+                let path = dir.join(format!("m{}.log", member.index));
+                std::fs::write(&path, process.output().text())
+                    .with_context(|| format!("write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends all members and unmounts their disks.
     ///
     /// # Errors

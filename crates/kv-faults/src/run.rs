@@ -66,13 +66,17 @@ impl Totals {
 async fn faults(args: &Args) -> Result<bool> {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = args.seed.unwrap_or(since_epoch.as_secs());
-    let server = server(args)?;
+    let mut server = server(args)?;
     println!(
         "faults seed {seed} server {} network relay over TUN",
         server.binary.display()
     );
     let run = args.inside.unwrap_or_default();
     let dir = make_dir(args.dir.join(run.to_string()))?;
+    // Members are started again and again: a build meanwhile must not change them.
+    let copy = dir.join("server");
+    std::fs::copy(&server.binary, &copy).with_context(|| format!("copy {}", server.binary.display()))?;
+    server.binary = copy;
     let network = Network::new(seed).await?;
     let mut cluster = Cluster::start(&dir, &server).await?;
     cluster.leader().await?;
@@ -138,7 +142,11 @@ async fn faults(args: &Args) -> Result<bool> {
         totals.violations
     );
     if totals.violations > 0 {
-        println!("the members' disks are kept in {}", dir.display());
+        cluster.save_output(&dir)?;
+        println!(
+            "the members' disks and what they printed last are kept in {}",
+            dir.display()
+        );
         return Ok(false);
     }
     cluster.remove().await?;
