@@ -51,7 +51,7 @@ impl Relocation {
         while batch.bytes() < self.slice_bytes
             && let Some(id) = self.missing.pop_front()
         {
-            let mut part = |kind| self.from.get(&name(kind, id));
+            let part = |kind| self.from.get(&name(kind, id));
             // One that is gone was replaced meanwhile.
             if let (Some(keys), Some(values)) = (part(PartKind::Keys)?, part(PartKind::Values)?) {
                 batch.put(name(PartKind::Keys, id), keys);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_backend::FaultyHome;
+use kv_backend::faulty::FaultyHome;
 use kv_machine::{Command, Proposal};
 use kv_mvcc::{PutLease, PutRequest, PutValue, RangeRequest, StoreOptions};
 use kv_raft::{CommittedEntry, EntryPayload, StateMachine};
@@ -24,7 +24,12 @@ fn open(home: &FaultyHome) -> Replica {
 fn entry(index: u64, command: Command) -> CommittedEntry {
     let id = RequestId::new(index);
     let mut payload = Vec::new();
-    Proposal { id, command }.encode(&mut payload);
+    Proposal {
+        id,
+        caller: None,
+        command,
+    }
+    .encode(&mut payload);
     CommittedEntry {
         log_id: LogId {
             term: Term::new(1),
