@@ -5,5 +5,6 @@ mod bootstrap;
 mod durability;
 mod hostile;
 mod overload;
+mod passwords;
 mod pause;
 mod secrets;
