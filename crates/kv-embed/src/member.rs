@@ -2,11 +2,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_config::{ClusterState, Config, InitialMember, Url};
+use kv_config::{AuthConfig, AuthToken, ClusterState, Config, InitialMember, Url};
 use kv_gateway::Edge;
 use kv_peer::{PeerOptions, PeerTransport};
 use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
-use kv_server::{LeaderDesk, RequestError, Running, Server, ServerOptions};
+use kv_server::{AuthOptions, LeaderDesk, RequestError, Running, Server, ServerOptions, TokenOptions};
 use tokio::net::TcpListener;
 
 use crate::data_dir::{DataDir, Identity};
@@ -229,6 +229,16 @@ fn server_options(config: &Config, identity: Identity, scratch_dir: PathBuf) -> 
         quota_bytes: config.quota_bytes,
         limits: config.limits,
         scratch_dir,
+        auth: auth_options(&config.auth),
+    }
+}
+
+fn auth_options(config: &AuthConfig) -> AuthOptions {
+    AuthOptions {
+        tokens: match config.token {
+            AuthToken::Simple { ttl } => TokenOptions::Simple { ttl },
+        },
+        bcrypt_cost: config.bcrypt_cost,
     }
 }
 

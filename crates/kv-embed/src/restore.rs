@@ -238,7 +238,7 @@ mod tests {
             assert_eq!((keys.count, keys.revision), (8, Revision::new(31)));
             let hash = server.hash_kv(None).await.unwrap();
             assert_eq!((hash.hash, hash.compact_revision.get()), (1_424_132_615, 12));
-            assert_eq!(server.leases().len(), 1);
+            assert_eq!(server.leases().await.unwrap().len(), 1);
             assert_eq!(server.local_members().len(), 3);
         }
         for member in members {

@@ -1,7 +1,7 @@
 //! How failures look on the wire. Go clients recognise errors by their exact text, so the texts are contract.
 
 use kv_mvcc::RangeError;
-use kv_server::RequestError;
+use kv_server::{AuthError, PASSWORD_BYTES_MAX, RequestError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
@@ -94,9 +94,69 @@ pub fn status(error: RequestError) -> Status {
             Code::FailedPrecondition,
             "etcdserver: rpc not supported for learner",
         ),
+        RequestError::Auth(error) => auth_text(error),
+        RequestError::PasswordTooLong => {
+            return Status::unknown(format!(
+                "bcrypt: password length exceeds {PASSWORD_BYTES_MAX} bytes"
+            ));
+        }
+        RequestError::TokenVerifyOnly => (
+            Code::Unknown,
+            "auth: token signing attempted with verify-only key",
+        ),
         RequestError::Internal(text) => return Status::unknown(text),
     };
     Status::new(code, text)
+}
+
+fn auth_text(error: AuthError) -> (Code, &'static str) {
+    match error {
+        AuthError::RootUserNotExist => (Code::FailedPrecondition, "etcdserver: root user does not exist"),
+        AuthError::RootRoleNotExist => (
+            Code::FailedPrecondition,
+            "etcdserver: root user does not have root role",
+        ),
+        AuthError::UserAlreadyExists => (Code::FailedPrecondition, "etcdserver: user name already exists"),
+        AuthError::UserEmpty => (Code::InvalidArgument, "etcdserver: user name is empty"),
+        AuthError::UserNotFound => (Code::FailedPrecondition, "etcdserver: user name not found"),
+        AuthError::RoleAlreadyExists => (Code::FailedPrecondition, "etcdserver: role name already exists"),
+        AuthError::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
+        AuthError::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
+        AuthError::AuthFailed => (
+            Code::InvalidArgument,
+            "etcdserver: authentication failed, invalid user ID or password",
+        ),
+        AuthError::NoPasswordUser => (
+            Code::Unknown,
+            "auth: authentication failed, password was given for no password user",
+        ),
+        AuthError::PermissionNotGiven => (Code::InvalidArgument, "etcdserver: permission not given"),
+        AuthError::PermissionDenied => (Code::PermissionDenied, "etcdserver: permission denied"),
+        AuthError::RoleNotGranted => (
+            Code::FailedPrecondition,
+            "etcdserver: role is not granted to the user",
+        ),
+        AuthError::PermissionNotGranted => (
+            Code::FailedPrecondition,
+            "etcdserver: permission is not granted to the role",
+        ),
+        AuthError::NotEnabled => (
+            Code::FailedPrecondition,
+            "etcdserver: authentication is not enabled",
+        ),
+        AuthError::InvalidToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
+        AuthError::InvalidManagement => (Code::InvalidArgument, "etcdserver: invalid auth management"),
+        AuthError::OldRevision => (Code::InvalidArgument, "etcdserver: revision of auth store is old"),
+    }
+}
+
+/// Why a watcher ended or was not created, in the words of etcd, which writes the whole status as Go does.
+pub(crate) fn watch_denial(error: AuthError) -> String {
+    let (code, text) = match error {
+        AuthError::InvalidToken | AuthError::OldRevision | AuthError::UserEmpty => auth_text(error),
+        _ => auth_text(AuthError::PermissionDenied),
+    };
+    format!("rpc error: code = {code:?} desc = {text}")
 }
 
 /// The status a failed read of a view is answered with.
@@ -173,6 +233,98 @@ mod tests {
                 RequestError::Learner,
                 9,
                 "etcdserver: rpc not supported for learner",
+            ),
+            (
+                RequestError::PasswordTooLong,
+                2,
+                "bcrypt: password length exceeds 72 bytes",
+            ),
+            (
+                RequestError::TokenVerifyOnly,
+                2,
+                "auth: token signing attempted with verify-only key",
+            ),
+            (
+                AuthError::RootUserNotExist.into(),
+                9,
+                "etcdserver: root user does not exist",
+            ),
+            (
+                AuthError::RootRoleNotExist.into(),
+                9,
+                "etcdserver: root user does not have root role",
+            ),
+            (
+                AuthError::UserAlreadyExists.into(),
+                9,
+                "etcdserver: user name already exists",
+            ),
+            (AuthError::UserEmpty.into(), 3, "etcdserver: user name is empty"),
+            (
+                AuthError::UserNotFound.into(),
+                9,
+                "etcdserver: user name not found",
+            ),
+            (
+                AuthError::RoleAlreadyExists.into(),
+                9,
+                "etcdserver: role name already exists",
+            ),
+            (
+                AuthError::RoleNotFound.into(),
+                9,
+                "etcdserver: role name not found",
+            ),
+            (AuthError::RoleEmpty.into(), 3, "etcdserver: role name is empty"),
+            (
+                AuthError::AuthFailed.into(),
+                3,
+                "etcdserver: authentication failed, invalid user ID or password",
+            ),
+            (
+                AuthError::NoPasswordUser.into(),
+                2,
+                "auth: authentication failed, password was given for no password user",
+            ),
+            (
+                AuthError::PermissionNotGiven.into(),
+                3,
+                "etcdserver: permission not given",
+            ),
+            (
+                AuthError::PermissionDenied.into(),
+                7,
+                "etcdserver: permission denied",
+            ),
+            (
+                AuthError::RoleNotGranted.into(),
+                9,
+                "etcdserver: role is not granted to the user",
+            ),
+            (
+                AuthError::PermissionNotGranted.into(),
+                9,
+                "etcdserver: permission is not granted to the role",
+            ),
+            (
+                AuthError::NotEnabled.into(),
+                9,
+                "etcdserver: authentication is not enabled",
+            ),
+            (
+                AuthError::InvalidToken.into(),
+                16,
+                "etcdserver: invalid auth token",
+            ),
+            (
+                AuthError::InvalidManagement.into(),
+                3,
+                "etcdserver: invalid auth management",
+            ),
+            (
+                AuthError::OldRevision.into(),
+                3,
+                "etcdserver: revision of auth store is old",
             ),
             (
                 RequestError::Internal("row 7/0 is damaged".into()),

@@ -1,3 +1,4 @@
+use kv_auth::AuthError;
 use thiserror::Error;
 
 /// Why a request was not carried out.
@@ -63,7 +64,19 @@ pub enum RequestError {
     /// The member is a learner and does not serve this call.
     #[error("not supported for a learner")]
     Learner,
+    /// The caller is not known, or may not do this; or a change of users and roles is refused.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A password of more bytes than bcrypt takes.
+    #[error("password is longer than {PASSWORD_BYTES_MAX} bytes")]
+    PasswordTooLong,
+    /// A member that holds only the public key of tokens cannot make one.
+    #[error("tokens can only be verified here")]
+    TokenVerifyOnly,
     /// The store could not be read or broke a rule; the text says where.
     #[error("{0}")]
     Internal(String),
 }
+
+/// What bcrypt takes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 72;

@@ -16,6 +16,7 @@ use kv_types::{LogIndex, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
+use crate::auth::{AuthBoard, SimpleTokens};
 use crate::leases::LeaseClock;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct Replica {
     pub(crate) waiters: Waiters,
     pub(crate) watches: Arc<Watches>,
     pub(crate) leases: LeaseClock,
+    pub(crate) auth: Arc<AuthBoard>,
+    pub(crate) tokens: SimpleTokens,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
 }
@@ -69,6 +72,7 @@ impl Replica {
         let applied = log_id.map_or(LogIndex::default(), |log_id| log_id.index);
         // A member whose log is purged needs one before maintenance runs.
         let snapshot = snapshot_of_opened(&machine);
+        let auth = Arc::new(AuthBoard::new(Arc::clone(machine.auth())));
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
             machine: Mutex::new(machine),
@@ -81,8 +85,10 @@ impl Replica {
             disk_bytes: AtomicU64::new(disk_bytes),
             maintained: Notify::new(),
             waiters: Waiters::default(),
-            watches: Arc::new(Watches::new(view, progress_interval)),
+            watches: Arc::new(Watches::new(view, progress_interval, Arc::clone(&auth))),
             leases: LeaseClock::new(),
+            auth,
+            tokens: SimpleTokens::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
         })
@@ -206,6 +212,7 @@ impl Replica {
                     }
                 }
             }
+            self.publish_auth(&machine);
             let view = machine.view();
             let changes = machine.take_changes();
             self.view.store(Arc::new(view.clone()));
@@ -215,10 +222,18 @@ impl Replica {
             recent_bytes
         };
         self.leases.applied(&effects.leases);
+        self.tokens.applied(effects.tokens);
         self.waiters.complete_all(effects.outcomes);
         self.applied.send_replace(last);
         self.maintenance
             .applied(recent_bytes, effects.compacted.is_some());
+    }
+
+    /// Before the view that comes with it, see [`AuthBoard`].
+    fn publish_auth(&self, machine: &Machine) {
+        if self.auth.publish(machine.auth()) {
+            self.watches.auth_changed();
+        }
     }
 
     fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
@@ -241,6 +256,8 @@ impl Replica {
             .map_or(LogIndex::default(), |log_id| log_id.index);
         *self.snapshot.lock() = snapshot_of_opened(&installed);
         *machine = installed;
+        self.tokens.forget_all();
+        self.publish_auth(&machine);
         let view = machine.view();
         self.view.store(Arc::new(view.clone()));
         self.watches.replaced(view);

@@ -1,16 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kv_auth::Access;
 use kv_machine::{Command, LeaseCommandError, Member, Outcome, Refused};
 use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
 };
 use kv_types::planted::{Bug, is_planted};
-use kv_types::{ClusterId, LeaseId, Limits, MemberId, Revision, Term};
+use kv_types::{ClusterId, KeyRange, LeaseId, Limits, MemberId, Revision, Term};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::auth::Credentials;
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::{LeaseGranted, LeaseTimeToLive, TTL_SECONDS_MAX, granted_ttl};
@@ -18,12 +20,15 @@ use crate::metrics::MetricsSnapshot;
 use crate::quota::{LEASE_COST, put_cost, txn_cost};
 use crate::shell::Shell;
 use crate::status::Status;
-use crate::watches::WatchStream;
+use crate::watch_stream::WatchStream;
 
 /// A running member, as the edge sees it. Clones are handles of the same member.
+///
+/// Each call is judged by the credentials of the handle: a new one has none; see [`Server::with_credentials`].
 #[derive(Clone)]
 pub struct Server {
-    shell: Arc<Shell>,
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) credentials: Credentials,
 }
 
 /// What heads an answer.
@@ -41,7 +46,10 @@ pub struct Header {
 
 impl Server {
     pub(crate) fn new(shell: Arc<Shell>) -> Self {
-        Self { shell }
+        Self {
+            shell,
+            credentials: Credentials::None,
+        }
     }
 
     /// A header with the current revision.
@@ -102,7 +110,11 @@ impl Server {
         if !serializable && !is_planted(Bug::StaleRead) {
             self.read_barrier().await?;
         }
-        self.view().range(&request).map_err(range_error)
+        self.judged(
+            |access| access.read(&request.range),
+            || self.view().range(&request).map_err(range_error),
+        )
+        .await
     }
 
     /// Puts a key.
@@ -111,9 +123,10 @@ impl Server {
     /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
     pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
         self.check_space(put_cost(&request)).await?;
-        match self.propose(Command::Put(request)).await? {
+        let caller = self.permitted(|access| access.put(&request)).await?;
+        match self.shell.propose_as(caller, Command::Put(request)).await? {
             Outcome::Put(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -122,9 +135,10 @@ impl Server {
     /// # Errors
     /// As [`Server::put`].
     pub async fn delete_range(&self, request: DeleteRequest) -> Result<DeleteResult, RequestError> {
-        match self.propose(Command::Delete(request)).await? {
+        let caller = self.permitted(|access| access.delete(&request)).await?;
+        match self.shell.propose_as(caller, Command::Delete(request)).await? {
             Outcome::Delete(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -138,12 +152,14 @@ impl Server {
             if !serializable {
                 self.read_barrier().await?;
             }
-            return self.view().txn(&read_only).map_err(range_error);
+            let read = || self.view().txn(&read_only).map_err(range_error);
+            return self.judged(|access| access.txn(&request), read).await;
         }
         self.check_space(txn_cost(&request)).await?;
-        match self.propose(Command::Txn(request)).await? {
+        let caller = self.permitted(|access| access.txn(&request)).await?;
+        match self.shell.propose_as(caller, Command::Txn(request)).await? {
             Outcome::Txn(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -153,9 +169,10 @@ impl Server {
     /// # Errors
     /// A revision that is compacted already or in the future, or as [`Server::put`].
     pub async fn compact(&self, revision: Revision, physical: bool) -> Result<Revision, RequestError> {
-        let result = match self.propose(Command::Compact(revision)).await? {
+        self.require_root().await?;
+        let result = match self.shell.propose(Command::Compact(revision)).await? {
             Outcome::Compact(result) => result,
-            other => return Err(mismatch(&other)),
+            other => return Err(unexpected(&other)),
         };
         if physical && result != Err(CompactError::FutureRevision) {
             self.shell.replica.wait_garbage_collected(revision).await;
@@ -180,10 +197,12 @@ impl Server {
             return Err(RequestError::LeaseTtlTooLarge);
         }
         self.check_space(LEASE_COST).await?;
+        self.require_user().await?;
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
             match self
+                .shell
                 .propose(Command::LeaseGrant {
                     id: chosen,
                     ttl_seconds,
@@ -199,7 +218,7 @@ impl Server {
                 Outcome::LeaseGrant(Err(_)) if id.is_some() => return Err(RequestError::LeaseExists),
                 // An ID of our own choice that was taken: choose again.
                 Outcome::LeaseGrant(Err(_)) => {}
-                other => return Err(mismatch(&other)),
+                other => return Err(unexpected(&other)),
             }
         }
     }
@@ -209,12 +228,14 @@ impl Server {
     /// # Errors
     /// [`RequestError::LeaseNotFound`], or as [`Server::put`].
     pub async fn lease_revoke(&self, id: LeaseId) -> Result<(), RequestError> {
-        match self.propose(Command::LeaseRevoke(id)).await? {
+        self.require_user().await?;
+        let caller = self.caller().await?;
+        match self.shell.propose_as(caller, Command::LeaseRevoke(id)).await? {
             Outcome::LeaseRevoke(Ok(())) => Ok(()),
             Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound | LeaseCommandError::Exists)) => {
                 Err(RequestError::LeaseNotFound)
             }
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -223,6 +244,7 @@ impl Server {
     /// # Errors
     /// No leader to ask within the request timeout.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, RequestError> {
+        self.check_lease(id, Access::Write).await?;
         let answer = self.shell.ask_leader(LeaderCall::KeepAlive(id)).await?;
         leader_calls::decode_ttl(answer).ok_or_else(undecodable)
     }
@@ -236,13 +258,33 @@ impl Server {
         id: LeaseId,
         keys: bool,
     ) -> Result<Option<LeaseTimeToLive>, RequestError> {
+        self.require_user().await?;
+        if keys {
+            self.check_lease(id, Access::Read).await?;
+        }
         let answer = self.shell.ask_leader(LeaderCall::TimeToLive { id, keys }).await?;
-        leader_calls::decode_time_to_live(answer).ok_or_else(undecodable)
+        let lease = leader_calls::decode_time_to_live(answer).ok_or_else(undecodable)?;
+        // The leader can know keys of the lease that this member does not know yet.
+        for key in lease.iter().flat_map(|lease| &lease.keys) {
+            let key = KeyRange::single(key.clone());
+            self.judged(|access| access.read(&key), || Ok(())).await?;
+        }
+        Ok(lease)
     }
 
     /// The leases this member knows; on the leader those that end first come first.
-    pub fn leases(&self) -> Vec<LeaseId> {
-        self.shell.leases()
+    ///
+    /// # Errors
+    /// A denial: the caller must be allowed to read all keys that hang on leases.
+    pub async fn leases(&self) -> Result<Vec<LeaseId>, RequestError> {
+        self.require_user().await?;
+        let leases = self.shell.leases();
+        if self.require_root().await.is_err() {
+            for id in &leases {
+                self.check_lease(*id, Access::Read).await?;
+            }
+        }
+        Ok(leases)
     }
 
     /// The members of the cluster, ascending by ID.
@@ -253,6 +295,7 @@ impl Server {
         if linearizable {
             self.read_barrier().await?;
         }
+        self.require_user().await?;
         Ok(self.shell.replica.members())
     }
 
@@ -284,7 +327,7 @@ impl Server {
 
     /// Opens a stream of watchers. They end when it is dropped.
     pub fn watch_stream(&self) -> WatchStream {
-        self.shell.replica.watches.open_stream()
+        WatchStream::new(self.clone())
     }
 
     /// Returns once this member has applied everything acknowledged before the call.
@@ -297,15 +340,6 @@ impl Server {
         match tokio::time::timeout(self.shell.options.request_timeout(), pass).await {
             Ok(result) => result,
             Err(_) => Err(self.shell.timeout_error(started)),
-        }
-    }
-
-    /// Proposes a command and waits until it is applied here; what an alarm refuses is an error.
-    pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
-        match self.shell.propose(command).await? {
-            Outcome::Refused(Refused::NoSpace) => Err(RequestError::NoSpace),
-            Outcome::Refused(Refused::Corrupt) => Err(RequestError::Corrupt),
-            outcome => Ok(outcome),
         }
     }
 
@@ -330,10 +364,17 @@ fn write_error(error: WriteError) -> RequestError {
     }
 }
 
-/// An outcome of another kind than the command: impossible unless two proposals had one ID.
-pub(crate) fn mismatch(outcome: &Outcome) -> RequestError {
-    tracing::error!(outcome = outcome.kind(), "outcome does not fit its request");
-    RequestError::Internal("outcome does not fit its request".into())
+/// A refusal, or an outcome of another kind than the command: impossible unless two proposals had one ID.
+pub(crate) fn unexpected(outcome: &Outcome) -> RequestError {
+    match outcome {
+        Outcome::Denied(denial) => RequestError::Auth(*denial),
+        Outcome::Refused(Refused::NoSpace) => RequestError::NoSpace,
+        Outcome::Refused(Refused::Corrupt) => RequestError::Corrupt,
+        other => {
+            tracing::error!(outcome = other.kind(), "outcome does not fit its request");
+            RequestError::Internal("outcome does not fit its request".into())
+        }
+    }
 }
 
 fn undecodable() -> RequestError {

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_auth::Caller;
 use kv_lease::Renewal;
 use kv_machine::{Command, Outcome, Proposal};
 use kv_raft::{AskError, Leadership, ProposeError, Raft, ReadIndexError, Role};
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
@@ -46,6 +48,8 @@ pub(crate) struct Shell {
     pub(crate) request_ids: RequestIds,
     /// Who makes a snapshot for a client now.
     pub(crate) images: Arc<Semaphore>,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
     /// The leader this member knows.
     pub(crate) leader: tokio::sync::watch::Sender<Option<MemberId>>,
     /// When this member last saw a leader come into office.
@@ -53,18 +57,23 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// Proposes a command and waits until it is applied here.
+    /// Proposes a command of the member's own, or one that was judged for good, and waits until it is applied here.
     pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
+        self.propose_as(None, command).await
+    }
+
+    /// Proposes a user's command and waits until it is applied here.
+    pub(crate) async fn propose_as(
+        &self,
+        caller: Option<Caller>,
+        command: Command,
+    ) -> Result<Outcome, RequestError> {
         let id = self.request_ids.next();
         let started = Instant::now();
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
         self.proposals.push(
-            &Proposal {
-                id,
-                caller: None,
-                command,
-            },
+            &Proposal { id, caller, command },
             self.options.limits.request_bytes_max,
         )?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {

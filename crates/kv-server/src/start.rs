@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
 use crate::image::IMAGES_MAX;
 use crate::maintenance;
@@ -65,6 +66,8 @@ impl Running {
     ) -> io::Result<Self> {
         let request_ids = RequestIds::new();
         let shell = Arc::new(Shell {
+            tokens: Tokens::new(&options.auth.tokens),
+            passwords: Passwords::new(options.auth.bcrypt_cost, options.request_timeout()),
             options,
             leadership: raft.leadership(),
             raft,

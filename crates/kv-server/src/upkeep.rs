@@ -7,7 +7,7 @@ use kv_types::Revision;
 
 use crate::error::RequestError;
 use crate::image::{self, SnapshotImage};
-use crate::server::{Server, mismatch};
+use crate::server::{Server, unexpected};
 use crate::status::{ETCD_CLUSTER_VERSION, minor_of};
 
 impl Server {
@@ -32,9 +32,9 @@ impl Server {
     /// # Errors
     /// As [`Server::put`].
     pub async fn raise_alarm(&self, alarm: Alarm) -> Result<(), RequestError> {
-        match self.propose(Command::RaiseAlarm(alarm)).await? {
+        match self.shell().propose(Command::RaiseAlarm(alarm)).await? {
             Outcome::Alarm { .. } => Ok(()),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -43,9 +43,9 @@ impl Server {
     /// # Errors
     /// As [`Server::put`].
     pub async fn disarm_alarm(&self, alarm: Alarm) -> Result<bool, RequestError> {
-        match self.propose(Command::DisarmAlarm(alarm)).await? {
+        match self.shell().propose(Command::DisarmAlarm(alarm)).await? {
             Outcome::Alarm { is_raised } => Ok(is_raised),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -131,9 +131,9 @@ impl Server {
     }
 
     async fn set_downgrade(&self, target: Option<String>) -> Result<(), RequestError> {
-        match self.propose(Command::Downgrade(target)).await? {
+        match self.shell().propose(Command::Downgrade(target)).await? {
             Outcome::Downgrade => Ok(()),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 }

@@ -328,6 +328,7 @@ fn server_options(id: u64, plan: &Plan) -> ServerOptions {
         quota_bytes: None,
         limits: Limits::default(),
         scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 

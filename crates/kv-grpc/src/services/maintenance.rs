@@ -66,6 +66,11 @@ pub(crate) async fn alarm(
     server: Server,
     request: etcd::AlarmRequest,
 ) -> Result<etcd::AlarmResponse, Status> {
+    if request.action == i32::from(AlarmAction::Get) {
+        server.require_user().await.map_err(status)?;
+    } else {
+        server.require_root().await.map_err(status)?;
+    }
     let kind = u64::try_from(request.alarm).ok().and_then(AlarmKind::from_wire);
     let member = MemberId::new(request.member_id);
     let named = kind.map(|kind| Alarm { kind, member });

@@ -215,6 +215,7 @@ fn server_options(id: u64, pace: Pace) -> ServerOptions {
         quota_bytes: None,
         limits: Limits::default(),
         scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 
