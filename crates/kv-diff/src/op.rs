@@ -64,7 +64,11 @@ impl Op {
             Self::KeepAlive(ids) => ids.iter_mut().for_each(lease),
             Self::TimeToLive(request) => lease(&mut request.id),
             Self::Watch(request) => clock.resolve(&mut request.start_revision),
-            Self::HashKv(revision) => clock.resolve(revision),
+            Self::HashKv(revision) => {
+                clock.resolve(revision);
+                // A negative one makes etcd hash nothing.
+                *revision = (*revision).max(0);
+            }
             Self::Delete(_)
             | Self::Leases
             | Self::Expire(_)
