@@ -1,6 +1,8 @@
 //! The server: flags in, a running member out. Everything else is in `kv-embed`.
 
+mod allocator;
 mod args;
+mod descriptors;
 mod logging;
 mod screen;
 
@@ -13,12 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Request;
 
-// A put allocates on one thread and frees on another, some dozens of times: with the system's allocator that is
-// a fifth of its CPU time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_options();
     match args::parse(std::env::args().skip(1)) {
         Ok(Request::Version) => {
             print!("{}", screen::version());
@@ -41,6 +39,7 @@ fn serve(options: &kv_config::Options) -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|config| {
             logging::init(config.log_level);
+            descriptors::raise_limit();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(run(config))
         });

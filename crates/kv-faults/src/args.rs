@@ -36,7 +36,10 @@ pub(crate) struct Args {
     /// Tells what is missing on this machine, and ends
     #[arg(long)]
     pub(crate) requirements: bool,
-    /// Set by the program for itself when namespaces are made: the process it was outside of them
+    /// Set by the program for itself when it has a network and mounts of its own
+    #[arg(long, hide = true)]
+    pub(crate) guard: bool,
+    /// Set by the program for itself when all namespaces are made: the process it was outside of them
     #[arg(long, hide = true)]
     pub(crate) inside: Option<u32>,
 }

@@ -10,6 +10,8 @@ use crate::host::{Disk, MEMBERS, address};
 
 /// How long a member may take to say that it serves.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many lines of what a member printed are shown.
+const LINES: usize = 12;
 const CLIENT_PORT: u16 = 2379;
 const PEER_PORT: u16 = 2380;
 
@@ -17,6 +19,8 @@ const PEER_PORT: u16 = 2380;
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) binary: PathBuf,
+    /// kvd does; Go programs do without.
+    pub(crate) uses_c_library: bool,
 }
 
 /// One member: a process in a network namespace, on a file system of its own.
@@ -32,7 +36,7 @@ impl Member {
     pub(crate) async fn new(dir: &Path, index: usize, server: Server) -> Result<Self> {
         Ok(Self {
             index,
-            disk: Disk::new(dir, index).await?,
+            disk: Disk::new(dir, index, server.uses_c_library).await?,
             server,
             process: None,
         })
@@ -43,10 +47,9 @@ impl Member {
     /// # Errors
     /// If the program cannot be started.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let mut args = vec![
-            format!("--net=/run/netns/m{}", self.index),
-            self.server.binary.display().to_string(),
-        ];
+        let mut args = vec![format!("--net=/run/netns/m{}", self.index)];
+        args.extend(self.disk.prefix());
+        args.push(self.server.binary.display().to_string());
         args.extend(flags(self.index, self.disk.path()));
         self.process = Some(Process::start(Path::new("nsenter"), &args)?);
         Ok(())
@@ -58,7 +61,14 @@ impl Member {
     /// If it does not, with what it printed.
     pub(crate) async fn ready(&mut self) -> Result<()> {
         let process = self.process.as_mut().context("a member that was started")?;
-        process.ready(READY_TIMEOUT).await
+        let ready = process.ready(READY_TIMEOUT).await;
+        ready.ok().with_context(|| {
+            let words = last_lines(&process.output().text());
+            format!(
+                "m{} does not serve {READY_TIMEOUT:?} after its start:\n{words}",
+                self.index
+            )
+        })
     }
 
     /// Ends it with SIGKILL, if it runs.
@@ -80,7 +90,9 @@ impl Member {
         let mut process = self.process.take().context("a member that runs")?;
         process.terminate().await?;
         let ended = process.wait(READY_TIMEOUT).await;
-        ended.map(drop).with_context(|| process.output().text())
+        ended
+            .map(drop)
+            .with_context(|| last_lines(&process.output().text()))
     }
 
     pub(crate) async fn pause(&mut self) -> Result<()> {
@@ -101,9 +113,14 @@ impl Member {
         process.wait(Duration::from_millis(1)).await.ok()?;
         let text = process.output().text();
         self.process = None;
-        let lines: Vec<&str> = text.lines().rev().take(12).collect();
-        Some(lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        Some(last_lines(&text))
     }
+}
+
+fn last_lines(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().rev().take(LINES).collect();
+    lines.reverse();
+    lines.join("\n")
 }
 
 fn flags(index: usize, dir: &Path) -> Vec<String> {
@@ -153,6 +170,21 @@ impl Cluster {
             .map(|index| client(Some(index)))
             .collect::<Result<_>>()?;
         Ok(Self { members, clients })
+    }
+
+    /// Writes what each member has printed since its last start to a file in `dir`.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn save_output(&self, dir: &Path) -> Result<()> {
+        for member in &self.members {
+            if let Some(process) = &member.process {
+                let path = dir.join(format!("m{}.log", member.index));
+                std::fs::write(&path, process.output().text())
+                    .with_context(|| format!("write {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends all members and unmounts their disks.

@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         requirements()
     } else if args.inside.is_some() {
         run::run(&args)
+    } else if args.guard {
+        stage::run_inside(&args.dir)
     } else {
         stage::enter_namespaces().map(|()| true)
     };

@@ -66,19 +66,24 @@ impl Totals {
 async fn faults(args: &Args) -> Result<bool> {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = args.seed.unwrap_or(since_epoch.as_secs());
-    let server = server(args)?;
+    let mut server = server(args)?;
     println!(
         "faults seed {seed} server {} network relay over TUN",
         server.binary.display()
     );
     let run = args.inside.unwrap_or_default();
     let dir = make_dir(args.dir.join(run.to_string()))?;
+    // Members are started again and again: a build meanwhile must not change them.
+    let copy = dir.join("server");
+    std::fs::copy(&server.binary, &copy).with_context(|| format!("copy {}", server.binary.display()))?;
+    server.binary = copy;
     let network = Network::new(seed).await?;
     let mut cluster = Cluster::start(&dir, &server).await?;
     cluster.leader().await?;
 
     let mut nemesis = Nemesis {
         kinds: kinds(args)?,
+        alone: !args.only.is_empty(),
         random: Random::new(seed),
         peer: args.peer,
         times: Times::default(),
@@ -137,7 +142,11 @@ async fn faults(args: &Args) -> Result<bool> {
         totals.violations
     );
     if totals.violations > 0 {
-        println!("the members' disks are kept in {}", dir.display());
+        cluster.save_output(&dir)?;
+        println!(
+            "the members' disks and what they printed last are kept in {}",
+            dir.display()
+        );
         return Ok(false);
     }
     cluster.remove().await?;
@@ -154,7 +163,10 @@ fn server(args: &Args) -> Result<Server> {
     let binary = binary
         .canonicalize()
         .with_context(|| format!("no server at {}", binary.display()))?;
-    Ok(Server { binary })
+    Ok(Server {
+        binary,
+        uses_c_library: args.peer == Peer::Kvd,
+    })
 }
 
 /// An empty directory for the disks of this run.
@@ -168,7 +180,8 @@ fn make_dir(dir: PathBuf) -> Result<PathBuf> {
 
 fn kinds(args: &Args) -> Result<Vec<Kind>> {
     if args.only.is_empty() {
-        return Ok(Kind::ALL.to_vec());
+        let possible = Kind::ALL.into_iter().filter(|kind| kind.possible(args.peer));
+        return Ok(possible.collect());
     }
     let kind = |name: &String| {
         let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);

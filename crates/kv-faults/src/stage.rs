@@ -1,11 +1,14 @@
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 /// Programs of the system that are used.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 14] = [
+    "cc",
+    "env",
+    "sh",
     "unshare",
     "nsenter",
     "setpriv",
@@ -43,8 +46,7 @@ pub(crate) fn missing() -> Vec<String> {
     missing
 }
 
-/// Becomes this program again inside namespaces of its own. All that it starts there is ended by the kernel together
-/// with it, however it ends; so are mounts and devices.
+/// Becomes this program again, in a network and with mounts of its own.
 ///
 /// # Errors
 /// If something is missing, with its name.
@@ -53,19 +55,56 @@ pub(crate) fn enter_namespaces() -> Result<()> {
     if !missing.is_empty() {
         bail!("missing: {}", missing.join(", "));
     }
-    let program = std::env::current_exe().context("the path of this program")?;
     let error = Command::new("unshare")
-        .args([
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child=KILL",
-            "--mount-proc",
-        ])
-        .arg(program)
-        .arg(format!("--inside={}", std::process::id()))
+        .args(["--net", "--mount"])
+        .arg(this_program()?)
+        .arg("--guard")
         .args(std::env::args_os().skip(1))
         .exec();
     Err(error).context("run unshare")
+}
+
+/// Runs this program again as the first process of a namespace of processes: all that it starts there is ended by the
+/// kernel together with it, and it ends with this one. Mounts and devices go when nobody uses them any more.
+///
+/// A process that writes to a frozen disk cannot even be killed. So a guard, outside, thaws the disks in `dir` when
+/// this process is gone, however it went.
+///
+/// # Errors
+/// If the program cannot be run.
+pub(crate) fn run_inside(dir: &Path) -> Result<bool> {
+    let run = std::process::id();
+    let thaw = format!(
+        "cat >/dev/null; for turn in 1 2 3; do for disk in {}/{run}/m?; do fsfreeze --unfreeze $disk; done; sleep 1; done",
+        dir.display()
+    );
+    let guard = Command::new("sh")
+        .args(["-c", &thaw])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Not of the terminal's, so that it outlives an interruption.
+        .process_group(0)
+        .spawn()
+        .context("start the guard of the disks")?;
+    let status = Command::new("setpriv")
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--pid",
+            "--fork",
+            "--kill-child=KILL",
+        ])
+        .arg(this_program()?)
+        .arg(format!("--inside={run}"))
+        .args(std::env::args_os().skip(2))
+        .status()
+        .context("run setpriv")?;
+    drop(guard);
+    Ok(status.success())
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("the path of this program")
 }

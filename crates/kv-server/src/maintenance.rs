@@ -3,6 +3,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kv_machine::{MachineError, Snapshot};
+use kv_mvcc::RowsSizes;
 use kv_raft::host;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -10,8 +11,14 @@ use tokio::time::Instant;
 
 use crate::replica::Replica;
 
-/// Rows that no checkpoint holds may take this much memory before one is made.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+/// Rows that no checkpoint holds may take this much memory before one is made: little beside what is stored, as a
+/// checkpoint looks at every block, and little in memory.
+fn checkpoint_bytes(stored_bytes: u64) -> u64 {
+    (stored_bytes / 64).clamp(CHECKPOINT_BYTES_MIN, CHECKPOINT_BYTES_MAX)
+}
+
+const CHECKPOINT_BYTES_MIN: u64 = 2 * 1024 * 1024;
+const CHECKPOINT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// A checkpoint is made at the latest this long after a change, so that a restart has little to apply again.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
@@ -51,9 +58,9 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Entries were applied; `recent_bytes` of rows are in memory only.
-    pub(crate) fn applied(&self, recent_bytes: u64, compacted: bool) {
-        let urgent = recent_bytes >= CHECKPOINT_BYTES || compacted;
+    /// Entries were applied.
+    pub(crate) fn applied(&self, sizes: RowsSizes, compacted: bool) {
+        let urgent = sizes.recent_bytes >= checkpoint_bytes(sizes.live_bytes) || compacted;
         let mut wanted = self.wanted.lock();
         let first = !wanted.applied;
         wanted.applied = true;
@@ -73,6 +80,11 @@ impl Maintenance {
             self.changed.notify_one();
         }
         receiver
+    }
+
+    /// Whether the thread was told to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.wanted.lock().stop
     }
 
     /// Ends the thread after what it does now.
@@ -209,7 +221,7 @@ fn maintain(
 }
 
 /// Drops the versions that a compaction left over, some keys at a time.
-fn collect_garbage(replica: &Replica) {
+pub(crate) fn collect_garbage(replica: &Replica) {
     loop {
         let _maintaining = replica.maintaining.lock();
         let view = replica.machine().view();
@@ -234,14 +246,14 @@ pub(crate) fn snapshot_in_place(replica: &Replica) -> SnapshotAnswer {
 }
 
 /// A checkpoint that is durable.
-struct Written {
-    snapshot: Snapshot,
+pub(crate) struct Written {
+    pub(crate) snapshot: Snapshot,
     /// Another one right away would return more space.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 /// Writes a checkpoint of what is applied now.
-fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
+pub(crate) fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
     let _maintaining = replica.maintaining.lock();
     let start = Instant::now();
     let mut checkpoint = replica.machine().plan_checkpoint()?;

@@ -44,7 +44,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             first_segment_bytes: 4 << 20,
             spare_segments: 2,
-            cache_bytes: 16 << 20,
+            cache_bytes: 4 << 20,
             queue_bytes: 64 << 20,
             batch_bytes: 4 << 20,
             full_disk_retry: None,

@@ -163,7 +163,7 @@ pub(crate) fn end_with_zeros(buffer: &mut Vec<u8>, start: u64, end: u64) {
 
 /// A write shorter than this goes on with zeros when it comes to pages that were never written to. A longer one does
 /// not: it is as well off without them, and they would cost the disk more than they save it.
-const FILL_BELOW_BYTES: usize = 32 << 10;
+const FILL_BELOW_BYTES: usize = 8 << 10;
 
 /// Where those zeros end: at the next multiple.
 const FILL_AHEAD_BYTES: u64 = 128 << 10;

@@ -37,6 +37,18 @@ const PEERS: &[Peer] = &[
         needs: Tool::Go,
     },
     Peer {
+        name: "snapshots to a real etcd and back",
+        script: "snapshot/run.sh",
+        args: &[],
+        needs: Tool::Go,
+    },
+    Peer {
+        name: "JSON gateway beside etcd's",
+        script: "gateway/run.sh",
+        args: &[],
+        needs: Tool::Go,
+    },
+    Peer {
         name: "Python client",
         script: "python/run.sh",
         args: &[],

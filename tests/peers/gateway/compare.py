@@ -53,7 +53,8 @@ class Server:
             except OSError:
                 pass
             if time.monotonic() > end:
-                sys.exit(f"{binary} does not serve")
+                self.stop()
+                sys.exit(f"{binary} does not serve requests in JSON")
             time.sleep(0.05)
         header = self.call("POST", "/v3/kv/range", '{"key":"YQ=="}')[2][0]["header"]
         self.own = {header["cluster_id"]: "CLUSTER", header["member_id"]: "MEMBER"}

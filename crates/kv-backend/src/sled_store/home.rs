@@ -25,7 +25,7 @@ impl Default for SledOptions {
     fn default() -> SledOptions {
         SledOptions {
             cache_bytes: 16 * 1024 * 1024,
-            reopen_bytes: 32 * 1024 * 1024,
+            reopen_bytes: 16 * 1024 * 1024,
             free_bytes_min: 16 * 1024 * 1024,
         }
     }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::host::run;
+use crate::host::{Behaviour, Shim, run};
 
 /// Size of a member's file system: some segments of the log, and the store.
 const DISK_BYTES: u64 = 1 << 30;
@@ -17,20 +17,23 @@ pub(crate) enum DiskFault {
     Stalled,
     /// There is no space left.
     Full,
+    /// Syncs and writes end otherwise than they should.
+    Behaves(Behaviour),
 }
 
 /// A file system of a member's own: an image file, mounted where only this process and its children see it.
 #[derive(Debug)]
 pub(crate) struct Disk {
     mount: PathBuf,
+    shim: Option<Shim>,
 }
 
 impl Disk {
-    /// Makes and mounts an empty one in `dir`.
+    /// Makes and mounts an empty one in `dir`. One that has to misbehave needs a process that uses the C library.
     ///
     /// # Errors
     /// If the system refuses.
-    pub(crate) async fn new(dir: &Path, member: usize) -> Result<Self> {
+    pub(crate) async fn new(dir: &Path, member: usize, misbehaves: bool) -> Result<Self> {
         let image = dir.join(format!("m{member}.img"));
         let mount = dir.join(format!("m{member}"));
         std::fs::create_dir_all(&mount)?;
@@ -38,7 +41,11 @@ impl Disk {
         file.set_len(DISK_BYTES)?;
         run(&format!("mkfs.ext4 -q -F -m 0 {}", image.display())).await?;
         run(&format!("mount -o loop {} {}", image.display(), mount.display())).await?;
-        Ok(Self { mount })
+        let shim = match misbehaves {
+            true => Some(Shim::new(dir, member).await?),
+            false => None,
+        };
+        Ok(Self { mount, shim })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,8 +62,21 @@ impl Disk {
                 run(&format!("fsfreeze --freeze {}", self.mount.display())).await?;
             }
             DiskFault::Full => self.fill().await?,
+            DiskFault::Behaves(behaviour) => self.behave(behaviour)?,
         }
         Ok(())
+    }
+
+    fn behave(&self, behaviour: Behaviour) -> Result<()> {
+        self.shim
+            .as_ref()
+            .context("a disk that can misbehave")?
+            .set(behaviour)
+    }
+
+    /// What comes before a program's name to start it on this disk.
+    pub(crate) fn prefix(&self) -> Vec<String> {
+        self.shim.iter().flat_map(Shim::prefix).collect()
     }
 
     /// Takes what is free: most of it at once, the rest by writing until there is no more.
@@ -92,6 +112,7 @@ impl Disk {
                 run(&format!("fsfreeze --unfreeze {}", self.mount.display())).await?;
             }
             DiskFault::Full => std::fs::remove_file(self.ballast())?,
+            DiskFault::Behaves(_) => self.behave(Behaviour::default())?,
         }
         Ok(())
     }

@@ -4,8 +4,10 @@ mod disk;
 mod network;
 mod relay;
 mod shell;
+mod shim;
 
 pub(crate) use disk::{Disk, DiskFault};
 pub(crate) use network::{CLIENTS, MEMBERS, Network, address};
 pub(crate) use relay::Link;
 pub(crate) use shell::run;
+pub(crate) use shim::{Behaviour, Shim};

@@ -5,7 +5,7 @@ use kv_tests::Random;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
-use crate::host::{CLIENTS, DiskFault, Link, MEMBERS, Network};
+use crate::host::{Behaviour, CLIENTS, DiskFault, Link, MEMBERS, Network};
 use crate::nemesis::Kind;
 
 const CUT: Link = Link {
@@ -26,6 +26,8 @@ pub(crate) struct Act {
     victims: Vec<usize>,
     /// For links that are shaped.
     shape: Link,
+    /// For disks.
+    disk: Option<DiskFault>,
 }
 
 impl Act {
@@ -54,22 +56,27 @@ impl Act {
                 ..Link::default()
             },
         };
-        Ok(Self { kind, victims, shape })
+        Ok(Self {
+            kind,
+            victims,
+            shape,
+            disk: disk_fault(kind, random),
+        })
     }
 
     /// Whether it sets all links.
     pub(crate) fn shapes_links(&self) -> bool {
-        !matches!(
+        matches!(
             self.kind,
-            Kind::KillOne
-                | Kind::KillLeader
-                | Kind::KillAll
-                | Kind::PauseOne
-                | Kind::PauseLeader
-                | Kind::StallDiskOne
-                | Kind::StallDiskLeader
-                | Kind::FullDiskOne
-                | Kind::FullDiskAll
+            Kind::IsolateOne
+                | Kind::IsolateLeader
+                | Kind::IsolateAll
+                | Kind::OneWay
+                | Kind::Flapping
+                | Kind::CutClients
+                | Kind::Loss
+                | Kind::Delay
+                | Kind::Disorder
         )
     }
 
@@ -93,8 +100,6 @@ impl Act {
         match self.kind {
             Kind::KillOne | Kind::KillLeader | Kind::KillAll => member.kill().await?,
             Kind::PauseOne | Kind::PauseLeader => member.pause().await?,
-            Kind::StallDiskOne | Kind::StallDiskLeader => member.disk.break_by(DiskFault::Stalled).await?,
-            Kind::FullDiskOne | Kind::FullDiskAll => member.disk.break_by(DiskFault::Full).await?,
             Kind::OneWay => others.for_each(|other| network.set(victim, other, CUT)),
             Kind::CutClients => cut(network, victim, CLIENTS),
             Kind::IsolateAll => others.for_each(|other| cut(network, victim, other)),
@@ -103,7 +108,10 @@ impl Act {
                     .chain([CLIENTS])
                     .for_each(|other| cut(network, victim, other));
             }
-            Kind::RollingRestart | Kind::Flapping | Kind::Loss | Kind::Delay | Kind::Disorder => {}
+            _ => {}
+        }
+        if let Some(fault) = self.disk {
+            member.disk.break_by(fault).await?;
         }
         Ok(())
     }
@@ -150,9 +158,10 @@ impl Act {
             match self.kind {
                 Kind::KillOne | Kind::KillLeader | Kind::KillAll => member.start()?,
                 Kind::PauseOne | Kind::PauseLeader => member.resume().await?,
-                Kind::StallDiskOne | Kind::StallDiskLeader => member.disk.mend(DiskFault::Stalled).await?,
-                Kind::FullDiskOne | Kind::FullDiskAll => member.disk.mend(DiskFault::Full).await?,
                 _ => {}
+            }
+            if let Some(fault) = self.disk {
+                member.disk.mend(fault).await?;
             }
         }
         Ok(())
@@ -163,4 +172,25 @@ impl Act {
 fn cut(network: &Network, one: usize, other: usize) {
     network.set(one, other, CUT);
     network.set(other, one, CUT);
+}
+
+fn disk_fault(kind: Kind, random: &mut Random) -> Option<DiskFault> {
+    let behaves = |behaviour| Some(DiskFault::Behaves(behaviour));
+    match kind {
+        Kind::StallDiskOne | Kind::StallDiskLeader => Some(DiskFault::Stalled),
+        Kind::FullDiskOne | Kind::FullDiskAll => Some(DiskFault::Full),
+        Kind::SlowDiskOne | Kind::SlowDiskLeader => behaves(Behaviour {
+            sync_delay_millis: u32::try_from(10 + random.below(990)).unwrap_or(10),
+            ..Behaviour::default()
+        }),
+        Kind::FailingSyncs => behaves(Behaviour {
+            syncs_fail: true,
+            ..Behaviour::default()
+        }),
+        Kind::FailingWrites => behaves(Behaviour {
+            writes_fail: true,
+            ..Behaviour::default()
+        }),
+        _ => None,
+    }
 }

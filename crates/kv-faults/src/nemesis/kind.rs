@@ -34,10 +34,16 @@ pub(crate) enum Kind {
     StallDiskLeader,
     FullDiskOne,
     FullDiskAll,
+    /// Each sync takes up to a second.
+    SlowDiskOne,
+    SlowDiskLeader,
+    /// Syncs, or writes, end with an error.
+    FailingSyncs,
+    FailingWrites,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
@@ -57,6 +63,10 @@ impl Kind {
         Self::StallDiskLeader,
         Self::FullDiskOne,
         Self::FullDiskAll,
+        Self::SlowDiskOne,
+        Self::SlowDiskLeader,
+        Self::FailingSyncs,
+        Self::FailingWrites,
     ];
 
     /// As it is printed, and chosen by.
@@ -81,6 +91,10 @@ impl Kind {
             Self::StallDiskLeader => "stall-disk-leader",
             Self::FullDiskOne => "full-disk-one",
             Self::FullDiskAll => "full-disk-all",
+            Self::SlowDiskOne => "slow-disk-one",
+            Self::SlowDiskLeader => "slow-disk-leader",
+            Self::FailingSyncs => "failing-syncs",
+            Self::FailingWrites => "failing-writes",
         }
     }
 
@@ -88,12 +102,30 @@ impl Kind {
     pub(crate) fn takes_leader(self) -> bool {
         matches!(
             self,
-            Self::KillLeader | Self::PauseLeader | Self::IsolateLeader | Self::StallDiskLeader
+            Self::KillLeader
+                | Self::PauseLeader
+                | Self::IsolateLeader
+                | Self::StallDiskLeader
+                | Self::SlowDiskLeader
         )
     }
 
-    /// Whether the server may end because of it. kvd refuses writes and goes on; etcd ends.
+    /// Whether the server may end because of it: one whose disk fails has to be started again. A full disk kvd bears,
+    /// and etcd does not.
     pub(crate) fn may_end(self, peer: Peer) -> bool {
-        peer == Peer::Etcd && matches!(self, Self::FullDiskOne | Self::FullDiskAll)
+        match self {
+            Self::FailingSyncs | Self::FailingWrites => true,
+            Self::FullDiskOne | Self::FullDiskAll => peer == Peer::Etcd,
+            _ => false,
+        }
+    }
+
+    /// Whether it can be made: some come between the server and its C library, which Go programs do without.
+    pub(crate) fn possible(self, peer: Peer) -> bool {
+        let within = matches!(
+            self,
+            Self::SlowDiskOne | Self::SlowDiskLeader | Self::FailingSyncs | Self::FailingWrites
+        );
+        peer == Peer::Kvd || !within
     }
 }

@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// Brings faults upon a cluster.
 pub(crate) struct Nemesis {
     pub(crate) kinds: Vec<Kind>,
+    /// Whether no other fault may come at the same time.
+    pub(crate) alone: bool,
     pub(crate) random: Random,
     pub(crate) peer: Peer,
     pub(crate) times: Times,
@@ -95,7 +97,7 @@ impl Nemesis {
     /// Another fault at the same time, now and then.
     async fn second(&mut self, first: &Act, cluster: &mut Cluster, network: &Network) -> Result<Option<Act>> {
         const COMPANIONS: [Kind; 3] = [Kind::Loss, Kind::Delay, Kind::Disorder];
-        if self.random.below(4) > 0 || first.shapes_links() || self.kinds.len() < Kind::ALL.len() {
+        if self.random.below(4) > 0 || first.shapes_links() || self.alone {
             return Ok(None);
         }
         let kind = COMPANIONS[self.below(COMPANIONS.len())];
@@ -123,8 +125,8 @@ impl Nemesis {
                     self.violations
                         .push(Violation::new("no member ends by itself", detail));
                 }
+                // Not waited for: it may need the others that are to be started, too.
                 member.start()?;
-                member.ready().await?;
             }
         }
         Ok(())

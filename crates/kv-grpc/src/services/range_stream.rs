@@ -33,8 +33,8 @@ pub(crate) async fn range_stream(server: Server, request: etcd::RangeRequest) ->
     let view = server.view();
     let header = convert::header(server.header_at(view.revision()));
     let piece_bytes = server.limits().request_bytes_max;
-    let pieces = Pieces::new(view, request, piece_bytes, all_at_once);
-    let pieces = stream::try_unfold(Some(pieces), move |pieces| {
+    let first = Pieces::new(view, request, piece_bytes, all_at_once);
+    let pieces = stream::try_unfold(Some(first), move |pieces| {
         let server = server.clone();
         async move {
             let Some(pieces) = pieces else { return Ok(None) };

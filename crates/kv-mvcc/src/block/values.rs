@@ -67,6 +67,9 @@ impl Values {
     }
 }
 
+/// Room for the values of most blocks.
+const VALUES_ROOM_BYTES: usize = 34 << 10;
+
 /// Collects the body of a values part.
 #[derive(Debug, Default)]
 pub(super) struct ValuesBuilder {
@@ -77,6 +80,9 @@ pub(super) struct ValuesBuilder {
 
 impl ValuesBuilder {
     pub(super) fn push(&mut self, value: &[u8]) {
+        if self.values.capacity() == 0 {
+            self.values.reserve(VALUES_ROOM_BYTES);
+        }
         write_varint(&mut self.lengths, value.len() as u64);
         self.values.extend_from_slice(value);
         self.ends.push(self.values.len());

@@ -3,16 +3,24 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use super::keys::{Keys, TreeKey, owned_separator, pop, push};
+use super::keys::{Keys, TreeKey, owned_separator, pop, push, shrink_with_room};
 use super::node::{INNER_MAX, Inner, LEAF_MAX, Leaf, Node, Split};
 use super::{Sums, Weight};
 
-/// Whether a node lies on the right edge of the tree. One that overflows there keeps all it has and gives
-/// away only the newest, so that keys inserted in ascending order fill their nodes.
+/// Whether a node lies on the right edge of the tree, or has overflown at its own right end. It then keeps all it has
+/// and gives away only the last, so that keys inserted in ascending order fill their nodes, many such series side by
+/// side as well. (Of keys in random order few come last in their node, and then the next to split is its neighbour.)
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
     Right,
     Elsewhere,
+}
+
+impl Edge {
+    /// That of a node to which something was added at `at`, which makes `len`.
+    fn or_end(self, at: usize, len: usize) -> Self {
+        if at + 1 == len { Self::Right } else { self }
+    }
 }
 
 /// Gives `key` below `node`, whose sums are `sums`, the value that `value` makes of the one it has. If the node
@@ -41,27 +49,27 @@ pub(super) fn upsert<K: TreeKey + ?Sized, V: Clone + Weight>(
                 });
                 leaf.keys.insert(at, key);
                 leaf.values.insert(at, value);
-                let split = split_leaf(leaf, edge);
+                let split = split_leaf(leaf, edge.or_end(at, leaf.values.len()));
                 (None, keep_sums(sums, split))
             }
         },
         Node::Inner(inner) => {
             let at = inner.child_of(key);
-            let edge = if at + 1 == inner.children.len() {
+            let below = if at + 1 == inner.children.len() {
                 edge
             } else {
                 Edge::Elsewhere
             };
             let child = &mut inner.children[at];
             let before = child.sums;
-            let (old, split) = upsert(&mut child.node, &mut child.sums, key, value, edge);
+            let (old, split) = upsert(&mut child.node, &mut child.sums, key, value, below);
             let mut after = child.sums;
             if let Some(split) = split {
                 after = after.plus(split.right.sums);
                 put_right(inner, at, split);
             }
             *sums = sums.plus(after).minus(before);
-            let split = split_inner(inner, edge);
+            let split = split_inner(inner, edge.or_end(at + 1, inner.children.len()));
             (old, keep_sums(sums, split))
         }
     }
@@ -91,6 +99,9 @@ fn split_leaf<K: TreeKey + ?Sized, V: Weight>(leaf: &mut Leaf<K, V>, edge: Edge)
         keys: leaf.keys.split_off(at),
         values: leaf.values.split_off(at),
     };
+    // Where keys come in ascending order, nothing more comes here.
+    leaf.keys.shrink();
+    shrink_with_room(&mut leaf.values);
     let separator = owned_separator::<K, _>(&leaf.keys, &right.keys);
     Some(Split {
         separator,

@@ -27,6 +27,9 @@ pub(crate) trait Keys<K: ?Sized>: Clone + Debug + Default {
     /// Cuts off the keys from `at` on and returns them.
     fn split_off(&mut self, at: usize) -> Self;
 
+    /// Gives back memory, but for a little room.
+    fn shrink(&mut self);
+
     /// Adds keys that are above all that are here.
     fn append(&mut self, others: &Self);
 
@@ -52,9 +55,18 @@ pub(crate) trait Keys<K: ?Sized>: Clone + Debug + Default {
 
 /// Copies with a little room: a node is copied because it is about to change.
 pub(super) fn copy_with_room<T: Clone>(items: &[T]) -> Vec<T> {
-    let mut copy = Vec::with_capacity(items.len() + items.len() / 8 + 1);
+    let mut copy = Vec::with_capacity(with_room(items.len()));
     copy.extend_from_slice(items);
     copy
+}
+
+/// Gives back what is more than a little room.
+pub(super) fn shrink_with_room<T>(items: &mut Vec<T>) {
+    items.shrink_to(with_room(items.len()));
+}
+
+fn with_room(length: usize) -> usize {
+    length + length / 8 + 1
 }
 
 impl TreeKey for RowRevision {
@@ -99,6 +111,10 @@ impl Keys<RowRevision> for RevisionKeys {
 
     fn split_off(&mut self, at: usize) -> Self {
         Self(self.0.split_off(at))
+    }
+
+    fn shrink(&mut self) {
+        shrink_with_room(&mut self.0);
     }
 
     fn append(&mut self, others: &Self) {
@@ -220,6 +236,11 @@ impl Keys<[u8]> for PackedKeys {
 
     fn count_up_to(&self, key: &[u8]) -> usize {
         self.partition_point(|other| other <= key)
+    }
+
+    fn shrink(&mut self) {
+        shrink_with_room(&mut self.bytes);
+        shrink_with_room(&mut self.ends);
     }
 
     fn append(&mut self, others: &Self) {

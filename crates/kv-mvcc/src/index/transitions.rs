@@ -5,8 +5,8 @@ use kv_types::{KeyRange, Revision, RowRevision};
 
 use crate::cow_tree::{CowTree, Weight};
 
-/// Most transitions kept: some megabytes. A count from before them walks its interval.
-const TRANSITIONS_MAX: usize = 65_536;
+/// Most transitions kept: about two megabytes. A count from before them walks its interval.
+const TRANSITIONS_MAX: usize = 16_384;
 
 /// Which keys came into being or ceased to, newest last: what turns the current count of an interval into the
 /// count of a little while ago.

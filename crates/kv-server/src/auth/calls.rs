@@ -25,12 +25,14 @@ impl Server {
         self.change_auth(AuthChange::Disable).await
     }
 
-    /// Whether requests need a user, and the auth revision. Nobody is asked who they are.
+    /// Whether requests need a user, and the auth revision. Anybody may know, but a token that is brought must be one,
+    /// as in etcd.
     ///
     /// # Errors
-    /// Whatever keeps a quorum from confirming.
+    /// [`AuthError::InvalidToken`], or whatever keeps a quorum from confirming.
     pub async fn auth_status(&self) -> Result<(bool, AuthRevision), RequestError> {
         self.read_barrier().await?;
+        self.caller().await?;
         let auth = self.auth();
         Ok((auth.is_enabled(), auth.revision()))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kv_backend::BackendHome;
 use kv_mvcc::StoreOptions;
 use kv_raft::{Raft, RaftMember, RaftOptions, RaftParts};
-use kv_server::{LeaderDesk, LogGauge, Replica, Running, Server, ServerOptions, disk_histogram};
+use kv_server::{AuthOptions, LeaderDesk, LogGauge, Replica, Running, Server, ServerOptions, disk_histogram};
 use kv_types::{ClusterId, HistogramSnapshot, Limits, MemberId};
 use kv_wal::{Health, Wal};
 use tokio::time::Instant;
@@ -215,7 +215,10 @@ fn server_options(id: u64, pace: Pace) -> ServerOptions {
         quota_bytes: None,
         limits: Limits::default(),
         scratch_dir: std::env::temp_dir(),
-        auth: kv_server::AuthOptions::default(),
+        auth: AuthOptions {
+            bcrypt_cost: 4,
+            ..AuthOptions::default()
+        },
     }
 }
 

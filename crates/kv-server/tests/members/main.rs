@@ -2,6 +2,7 @@
 //! full disks.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod auth;
 mod cluster;
 mod disk;
 mod full_disk;
