@@ -66,8 +66,11 @@ impl Op {
             Self::Watch(request) => clock.resolve(&mut request.start_revision),
             Self::HashKv(revision) => {
                 clock.resolve(revision);
-                // A negative one makes etcd hash nothing.
-                *revision = (*revision).max(0);
+                // A negative one makes etcd hash nothing; for the compacted one it keeps an answer from the time of
+                // the compaction.
+                if *revision < 0 || *revision == clock.compacted {
+                    *revision = 0;
+                }
             }
             Self::Delete(_)
             | Self::Leases

@@ -21,8 +21,8 @@ use crate::error::{NO_LEADER, Refusal};
 use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
 use crate::services::cost::Cost;
-use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::services::recipes::{election, lock};
+use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
 use crate::{Method, access, leader, oversize};
 
@@ -220,8 +220,7 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote
-        | Method::MoveLeader
- => {
+        | Method::MoveLeader => {
             Status::unimplemented(format!("method {} not implemented", method.name())).into_http()
         }
     }

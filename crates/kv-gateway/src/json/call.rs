@@ -96,7 +96,9 @@ impl Call {
                 Err(status) => Some((failure::line(&status).into(), None)),
             }
         });
-        let frames = lines.chain(rest).map(|line| Ok::<_, Infallible>(Frame::data(line)));
+        let frames = lines
+            .chain(rest)
+            .map(|line| Ok::<_, Infallible>(Frame::data(line)));
         let mut response = Response::new(Body::new(StreamBody::new(frames)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
@@ -109,7 +111,9 @@ impl Call {
         let path = format!("/{}/{}", self.method.service(), self.method.name());
         let mut request = Request::new(StreamBody::new(frames));
         *request.method_mut() = Verb::POST;
-        *request.uri_mut() = path.parse().map_err(|_| Status::internal("a method without a path"))?;
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| Status::internal("a method without a path"))?;
         let metadata = request.headers_mut();
         metadata.insert(CONTENT_TYPE, GRPC);
         metadata.insert(GATEWAY, HeaderValue::from_static("application/json"));

@@ -73,16 +73,23 @@ mod tests {
 
     #[test]
     fn each_code_has_its_http_status() {
-        let statuses: Vec<u16> = (0..17).map(|code| http_status(Code::from_i32(code)).as_u16()).collect();
+        let statuses: Vec<u16> = (0..17)
+            .map(|code| http_status(Code::from_i32(code)).as_u16())
+            .collect();
         assert_eq!(
             statuses,
-            [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401]
+            [
+                200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401
+            ]
         );
         let status = Status::unknown("\"leader\" field must be provided");
         assert_eq!(
             answer(&status).body(),
             r#"{"code":2,"message":"\"leader\" field must be provided"}"#
         );
-        assert_eq!(line(&Status::not_found("x")), b"{\"error\":{\"code\":5,\"message\":\"x\"}}\n");
+        assert_eq!(
+            line(&Status::not_found("x")),
+            b"{\"error\":{\"code\":5,\"message\":\"x\"}}\n"
+        );
     }
 }

@@ -96,7 +96,11 @@ mod tests {
             .collect();
         let mut upload = Upload::new(StreamBody::new(stream::iter(frames)), max);
         let mut values = Vec::new();
-        while let Some(value) = upload.next().await.map_err(|status| status.message().to_owned())? {
+        while let Some(value) = upload
+            .next()
+            .await
+            .map_err(|status| status.message().to_owned())?
+        {
             values.push(value.get().to_owned());
         }
         Ok(values)
@@ -114,6 +118,11 @@ mod tests {
     async fn what_is_no_json_and_what_is_too_much_is_refused() {
         assert_eq!(values(&["{"], 99).await, Err("unexpected EOF".to_owned()));
         assert!(values(&["}"], 99).await.unwrap_err().contains("syntax error"));
-        assert!(values(&["[1,2,3,4", ",5", ",6"], 8).await.unwrap_err().contains("more than 8 bytes"));
+        assert!(
+            values(&["[1,2,3,4", ",5", ",6"], 8)
+                .await
+                .unwrap_err()
+                .contains("more than 8 bytes")
+        );
     }
 }

@@ -192,7 +192,11 @@ async fn follow(server: &Server, prefix: &Bytes, sender: &Sender) -> Result<(), 
                 if event.row().tombstone {
                     break 'leads;
                 }
-                if sender.send(Ok(respond(server, last, key_value(event)))).await.is_err() {
+                if sender
+                    .send(Ok(respond(server, last, key_value(event))))
+                    .await
+                    .is_err()
+                {
                     return Ok(());
                 }
             }
