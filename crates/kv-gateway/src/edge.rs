@@ -40,6 +40,7 @@ impl Edge {
     pub fn for_connection(&self) -> Self {
         Self {
             grpc: self.grpc.as_ref().map(Grpc::for_connection),
+            json_bytes_max: self.json_bytes_max,
             pages: self.pages.clone(),
         }
     }
