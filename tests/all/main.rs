@@ -7,4 +7,5 @@ mod hostile;
 mod overload;
 mod passwords;
 mod pause;
+mod process;
 mod secrets;

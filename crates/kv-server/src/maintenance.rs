@@ -272,6 +272,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn small_stores_get_small_checkpoints() {
+        let mebibytes = |stored: u64| checkpoint_bytes(stored << 20) >> 20;
+        assert_eq!([0, 100, 256, 512, 100_000].map(mebibytes), [2, 2, 4, 8, 8]);
+    }
+
+    #[test]
     fn nobody_waits_for_a_snapshot_that_a_stopped_thread_would_make() {
         let maintenance = Maintenance::default();
         let before = maintenance.snapshot();

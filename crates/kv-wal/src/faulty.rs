@@ -36,6 +36,7 @@ struct Disk {
     changes_left: Option<u64>,
     allocates_nothing: bool,
     changes: u64,
+    written: u64,
     off: bool,
 }
 
@@ -92,6 +93,11 @@ impl FaultyStorage {
         self.disk.lock().changes
     }
 
+    /// Bytes written to files so far.
+    pub fn written(&self) -> u64 {
+        self.disk.lock().written
+    }
+
     /// Switches the power off and returns the disk that the next start finds: each unsynced page is there,
     /// or not, or in parts, and so is each unsynced change of the directory.
     pub fn lose_power(&self, random: &mut Random) -> Self {
@@ -146,6 +152,7 @@ impl FaultyStorage {
     /// An independent disk with the same contents, all of them durable.
     pub fn copy(&self) -> Self {
         let copy = Self::new();
+        copy.disk.lock().allocates_nothing = self.disk.lock().allocates_nothing;
         let names: Vec<String> = self.disk.lock().names.keys().cloned().collect();
         for name in names {
             if let Some(bytes) = self.contents(&name) {
@@ -374,6 +381,7 @@ impl StorageFile for FaultyFile {
         }
         inode.live[start..end].copy_from_slice(&bytes[..end - start]);
         inode.dirty.extend(start / PAGE..end.div_ceil(PAGE));
+        disk.written += (end - start) as u64;
         disk.change()?;
         if full {
             Err(io::ErrorKind::StorageFull.into())

@@ -11,7 +11,7 @@
 //! cannot be told apart: damage to the very last batch after a crash looks like a torn one. A log that was
 //! closed in order has a mark behind that batch, so there it is noticed.
 //!
-//! **Failing disks.** Segments are allocated and filled before they are used, so a full disk shows when a
+//! **Failing disks.** Segments get their space before they are used, so a full disk shows when a
 //! segment is created, where nothing of the log is touched: the waiting requests get
 //! [`WriteError::NoSpace`] and the state goes back to what is durable, or, with
 //! [`Options::full_disk_retry`], they wait. After a failed write or sync the page cache cannot be trusted:

@@ -7,20 +7,12 @@ use super::keys::{Keys, TreeKey, owned_separator, pop, push, shrink_with_room};
 use super::node::{INNER_MAX, Inner, LEAF_MAX, Leaf, Node, Split};
 use super::{Sums, Weight};
 
-/// Whether a node lies on the right edge of the tree, or has overflown at its own right end. It then keeps all it has
-/// and gives away only the last, so that keys inserted in ascending order fill their nodes, many such series side by
-/// side as well. (Of keys in random order few come last in their node, and then the next to split is its neighbour.)
+/// Whether a node lies on the right edge of the tree. One that overflows there keeps all it has and gives
+/// away only the newest, so that keys inserted in ascending order fill their nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
     Right,
     Elsewhere,
-}
-
-impl Edge {
-    /// That of a node to which something was added at `at`, which makes `len`.
-    fn or_end(self, at: usize, len: usize) -> Self {
-        if at + 1 == len { Self::Right } else { self }
-    }
 }
 
 /// Gives `key` below `node`, whose sums are `sums`, the value that `value` makes of the one it has. If the node
@@ -47,9 +39,18 @@ pub(super) fn upsert<K: TreeKey + ?Sized, V: Clone + Weight>(
                     entries: 1,
                     weight: value.weight(),
                 });
+                let ascends = at == leaf.newest + 1;
                 leaf.keys.insert(at, key);
                 leaf.values.insert(at, value);
-                let split = split_leaf(leaf, edge.or_end(at, leaf.values.len()));
+                leaf.newest = at;
+                let len = leaf.values.len();
+                let split_at = if ascends {
+                    // What comes next goes in between: series of keys side by side fill their nodes as well.
+                    (at + 1).min(len - 1)
+                } else {
+                    split_point(len, edge)
+                };
+                let split = split_leaf(leaf, split_at);
                 (None, keep_sums(sums, split))
             }
         },
@@ -69,7 +70,7 @@ pub(super) fn upsert<K: TreeKey + ?Sized, V: Clone + Weight>(
                 put_right(inner, at, split);
             }
             *sums = sums.plus(after).minus(before);
-            let split = split_inner(inner, edge.or_end(at + 1, inner.children.len()));
+            let split = split_inner(inner, edge);
             (old, keep_sums(sums, split))
         }
     }
@@ -89,15 +90,14 @@ fn keep_sums<K: TreeKey + ?Sized, V>(sums: &mut Sums, split: Option<Split<K, V>>
     split
 }
 
-fn split_leaf<K: TreeKey + ?Sized, V: Weight>(leaf: &mut Leaf<K, V>, edge: Edge) -> Option<Split<K, V>> {
-    let len = leaf.values.len();
-    if len <= LEAF_MAX {
+fn split_leaf<K: TreeKey + ?Sized, V: Weight>(leaf: &mut Leaf<K, V>, at: usize) -> Option<Split<K, V>> {
+    if leaf.values.len() <= LEAF_MAX {
         return None;
     }
-    let at = split_point(len, edge);
     let right = Leaf {
         keys: leaf.keys.split_off(at),
         values: leaf.values.split_off(at),
+        newest: leaf.newest.saturating_sub(at),
     };
     // Where keys come in ascending order, nothing more comes here.
     leaf.keys.shrink();
@@ -210,7 +210,7 @@ fn refill<K: TreeKey + ?Sized, V: Clone + Weight>(inner: &mut Inner<K, V>, at: u
         (Node::Leaf(left), Node::Leaf(mut right)) => {
             left.keys.append(&right.keys);
             left.values.append(&mut right.values);
-            split_leaf(left, Edge::Elsewhere)
+            split_leaf(left, split_point(left.values.len(), Edge::Elsewhere))
         }
         (Node::Inner(left), Node::Inner(mut right)) => {
             push::<K>(&mut left.separators, &separator);

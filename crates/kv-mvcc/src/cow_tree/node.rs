@@ -23,6 +23,8 @@ pub(super) struct Leaf<K: TreeKey + ?Sized, V> {
     pub(super) keys: K::Keys,
     // Invariant: one value for each key.
     pub(super) values: Vec<V>,
+    /// About where the last new entry went.
+    pub(super) newest: usize,
 }
 
 /// Subtrees in ascending order of keys.
@@ -60,9 +62,10 @@ impl<K: TreeKey + ?Sized, V> Clone for Child<K, V> {
 impl<K: TreeKey + ?Sized, V: Clone> Clone for Node<K, V> {
     fn clone(&self) -> Self {
         match self {
-            Self::Leaf(Leaf { keys, values }) => Self::Leaf(Leaf {
+            Self::Leaf(Leaf { keys, values, newest }) => Self::Leaf(Leaf {
                 keys: keys.clone(),
                 values: copy_with_room(values),
+                newest: *newest,
             }),
             Self::Inner(Inner { separators, children }) => Self::Inner(Inner {
                 separators: separators.clone(),
@@ -77,6 +80,7 @@ impl<K: TreeKey + ?Sized, V> Default for Node<K, V> {
         Self::Leaf(Leaf {
             keys: K::Keys::default(),
             values: Vec::new(),
+            newest: 0,
         })
     }
 }

@@ -306,6 +306,46 @@ fn ascending_inserts_fill_their_nodes() {
 }
 
 #[test]
+fn series_of_ascending_inserts_side_by_side_fill_their_nodes() {
+    let mut tree = Tree::<[u8]>::default();
+    for step in 0..1_000_u16 {
+        for series in 0..20_u8 {
+            tree.insert([&[series], &step.to_be_bytes()[..]].concat(), 1);
+        }
+    }
+    check_node(&tree.root, tree.sums, None, None);
+    assert!(tree.len() >= leaves(&tree.root) * LEAF_MAX * 9 / 10);
+}
+
+#[test]
+fn what_is_left_of_a_split_leaf_keeps_no_room_for_what_it_gave_away() {
+    // One leaf, full, and then one more in the midst of it.
+    let mut tree: Tree<RowRevision> = (0..2 * LEAF_MAX as u16)
+        .step_by(2)
+        .map(|number| (RowRevision::key(number), 1))
+        .collect();
+    tree.insert(RowRevision::key(3 * LEAF_MAX as u16), 1);
+    tree.insert(RowRevision::key(1), 1);
+    let Node::Inner(root) = &*tree.root else {
+        panic!("the leaf was split");
+    };
+    for child in &root.children {
+        let Node::Leaf(leaf) = &*child.node else {
+            panic!("{LEAF_MAX} entries need two levels");
+        };
+        assert!(leaf.values.capacity() < LEAF_MAX, "{}", leaf.values.capacity());
+    }
+}
+
+/// How many leaves there are.
+fn leaves<K: TestKey + ?Sized>(node: &Node<K, u64>) -> usize {
+    match node {
+        Node::Leaf(_) => 1,
+        Node::Inner(inner) => inner.children.iter().map(|child| leaves(&child.node)).sum(),
+    }
+}
+
+#[test]
 fn a_map_without_readers_changes_in_place() {
     let (mut tree, key) = (ascending(1_000), RowRevision::key(500));
     let place = std::ptr::from_ref(tree.get(&key).unwrap());

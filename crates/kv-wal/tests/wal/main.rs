@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod common;
 mod damage;
+mod filling;
 mod fixture;
 mod full_disk;
 mod model;

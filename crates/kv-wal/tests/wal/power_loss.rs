@@ -44,10 +44,14 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
+        let storage = FaultyStorage::new();
+        if random.below(4) == 0 {
+            storage.allocate_nothing();
+        }
         Self {
             faults: random.below(2) == 0,
             random,
-            log: Manual::open(&FaultyStorage::new()),
+            log: Manual::open(&storage),
             acked: Model::default(),
             waiting: VecDeque::new(),
             failed: Vec::new(),
