@@ -3,4 +3,6 @@
 mod bad_input;
 mod bootstrap;
 mod durability;
+mod hostile;
+mod overload;
 mod pause;

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod history;
+mod memory;
 mod ports;
 mod process;
 mod random;
@@ -11,6 +12,7 @@ mod writers;
 
 pub use cluster::{Cluster, Member};
 pub use history::{Found, check_acknowledged, read_all};
+pub use memory::peak_mib;
 pub use ports::free_ports;
 pub use process::{Output, Process, server_binary};
 pub use random::Random;

@@ -52,6 +52,7 @@ impl Settings {
             keepalive_time: self.keepalive_time,
             keepalive_timeout: self.keepalive_timeout,
             response_bytes_max: self.response_bytes_max,
+            login: self.login.clone(),
         })
     }
 

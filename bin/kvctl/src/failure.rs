@@ -59,6 +59,10 @@ impl Failure {
 
     /// A failed call, with words around what went wrong.
     pub(crate) fn call_as(code: u8, error: &ClientError, word: impl FnOnce(String) -> String) -> Self {
+        // As etcdctl, which logs in before anything else.
+        if let ClientError::Login(status) = error {
+            return Self::new(code::BAD_CONNECTION, describe_status(status));
+        }
         let hint = match error {
             ClientError::DeadlineExceeded { last: Some(last) } => {
                 Some(format!("last attempt failed: {last}"))

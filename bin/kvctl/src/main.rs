@@ -6,6 +6,7 @@ mod commands;
 mod connection;
 mod failure;
 mod print;
+mod secret;
 mod text;
 
 use std::env;

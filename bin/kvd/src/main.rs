@@ -2,6 +2,7 @@
 
 mod allocator;
 mod args;
+mod descriptors;
 mod logging;
 mod screen;
 
@@ -38,6 +39,7 @@ fn serve(options: &kv_config::Options) -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|config| {
             logging::init(config.log_level);
+            descriptors::raise_limit();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(run(config))
         });

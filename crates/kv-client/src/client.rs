@@ -5,8 +5,9 @@ use std::time::Duration;
 use kv_proto::etcdserverpb as etcd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
+use crate::login::{Known, Login, Session, Token};
 use crate::retry::{ATTEMPTS_MAX, PAUSE, Repeat, Verdict, judge, root_cause};
 use crate::{ClientError, KeepAlive, Options, Watch};
 
@@ -23,7 +24,11 @@ pub struct Client {
     request_timeout: Option<Duration>,
     dial_timeout: Duration,
     response_bytes_max: usize,
+    session: Option<Arc<Session>>,
 }
+
+/// How often a call asks for another token.
+const LOGINS_MAX: usize = 4;
 
 #[derive(Debug)]
 struct Members {
@@ -53,6 +58,7 @@ impl Client {
             request_timeout: options.request_timeout,
             dial_timeout: options.dial_timeout,
             response_bytes_max: options.response_bytes_max,
+            session: options.login.clone().map(|login| Arc::new(Session::new(login))),
         })
     }
 
@@ -69,11 +75,64 @@ impl Client {
             .clone()
     }
 
+    /// Makes a call in the user's name, with another token if the one it has counts no more.
     async fn call<Q: Clone, A>(
         &self,
         repeat: Repeat,
         request: Q,
-        send: impl AsyncFn(Channel, Q) -> Result<Response<A>, Status>,
+        send: impl AsyncFn(Channel, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, ClientError> {
+        let Some(session) = &self.session else {
+            return self.call_with(None, repeat, request, send).await;
+        };
+        let mut logins = 0;
+        loop {
+            let token = self.token(session).await?;
+            match self.call_with(token, repeat, request.clone(), &send).await {
+                Err(ClientError::Status(status)) if logins < LOGINS_MAX && session.renews(&status) => {
+                    logins += 1
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The token that calls are to carry, if they need one.
+    async fn token(&self, session: &Session) -> Result<Option<Token>, ClientError> {
+        let request = match (session.known(), &session.login) {
+            (Known::Token(token), _) => return Ok(Some(token)),
+            (Known::NotNeeded, _) | (Known::Nothing, Login::Token(_)) => return Ok(None),
+            (Known::Nothing, Login::Password { user, password }) => etcd::AuthenticateRequest {
+                name: user.clone(),
+                password: password.clone(),
+            },
+        };
+        let answer = self
+            .call_with(None, Repeat::Harmless, request, async |channel, request| {
+                etcd::auth_client::AuthClient::new(channel)
+                    .authenticate(request)
+                    .await
+            })
+            .await;
+        let token = match answer {
+            Ok(answer) => {
+                let token = answer.token.parse();
+                Some(token.map_err(|_| ClientError::Login(Status::internal("the token is no text")))?)
+            }
+            Err(ClientError::Status(status)) if status.message() == AUTH_IS_OFF => None,
+            Err(ClientError::Status(status)) => return Err(ClientError::Login(status)),
+            Err(error) => return Err(error),
+        };
+        session.learn(token.clone());
+        Ok(token)
+    }
+
+    async fn call_with<Q: Clone, A>(
+        &self,
+        token: Option<Token>,
+        repeat: Repeat,
+        request: Q,
+        send: impl AsyncFn(Channel, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, ClientError> {
         let started = Instant::now();
         let deadline = started + self.request_timeout.unwrap_or(NO_DEADLINE);
@@ -82,7 +141,11 @@ impl Client {
         let mut attempt = 0;
         let mut last = None;
         loop {
-            let Ok(result) = timeout_at(deadline, send(self.channel(), request.clone())).await else {
+            let mut request = Request::new(request.clone());
+            if let Some(token) = &token {
+                request.metadata_mut().insert("token", token.clone());
+            }
+            let Ok(result) = timeout_at(deadline, send(self.channel(), request)).await else {
                 return Err(ClientError::DeadlineExceeded { last });
             };
             let status = match result {
@@ -102,6 +165,9 @@ impl Client {
         }
     }
 }
+
+/// What a server answers to a login while it asks nobody who they are.
+const AUTH_IS_OFF: &str = "etcdserver: authentication is not enabled";
 
 fn open(endpoint: &str, options: &Options) -> Result<Channel, ClientError> {
     let fail = |reason: &str| ClientError::Endpoint {
@@ -179,6 +245,38 @@ calls! {
     Harmless maintenance_client::MaintenanceClient hash_kv(HashKvRequest) -> HashKvResponse;
     /// Reads, raises or clears alarms.
     Harmful maintenance_client::MaintenanceClient alarm(AlarmRequest) -> AlarmResponse;
+    /// From now on every request needs a user.
+    Harmful auth_client::AuthClient auth_enable(AuthEnableRequest) -> AuthEnableResponse;
+    /// From now on no request needs a user.
+    Harmful auth_client::AuthClient auth_disable(AuthDisableRequest) -> AuthDisableResponse;
+    /// Tells whether requests need a user.
+    Harmful auth_client::AuthClient auth_status(AuthStatusRequest) -> AuthStatusResponse;
+    /// Adds a user.
+    Harmful auth_client::AuthClient user_add(AuthUserAddRequest) -> AuthUserAddResponse;
+    /// Tells the roles of a user.
+    Harmless auth_client::AuthClient user_get(AuthUserGetRequest) -> AuthUserGetResponse;
+    /// Lists the users.
+    Harmless auth_client::AuthClient user_list(AuthUserListRequest) -> AuthUserListResponse;
+    /// Deletes a user.
+    Harmful auth_client::AuthClient user_delete(AuthUserDeleteRequest) -> AuthUserDeleteResponse;
+    /// Gives a user another password.
+    Harmful auth_client::AuthClient user_change_password(AuthUserChangePasswordRequest) -> AuthUserChangePasswordResponse;
+    /// Gives a user a role.
+    Harmful auth_client::AuthClient user_grant_role(AuthUserGrantRoleRequest) -> AuthUserGrantRoleResponse;
+    /// Takes a role from a user.
+    Harmful auth_client::AuthClient user_revoke_role(AuthUserRevokeRoleRequest) -> AuthUserRevokeRoleResponse;
+    /// Adds a role.
+    Harmful auth_client::AuthClient role_add(AuthRoleAddRequest) -> AuthRoleAddResponse;
+    /// Tells the permissions of a role.
+    Harmless auth_client::AuthClient role_get(AuthRoleGetRequest) -> AuthRoleGetResponse;
+    /// Lists the roles.
+    Harmless auth_client::AuthClient role_list(AuthRoleListRequest) -> AuthRoleListResponse;
+    /// Deletes a role.
+    Harmful auth_client::AuthClient role_delete(AuthRoleDeleteRequest) -> AuthRoleDeleteResponse;
+    /// Gives a role a permission.
+    Harmful auth_client::AuthClient role_grant_permission(AuthRoleGrantPermissionRequest) -> AuthRoleGrantPermissionResponse;
+    /// Takes a permission from a role.
+    Harmful auth_client::AuthClient role_revoke_permission(AuthRoleRevokePermissionRequest) -> AuthRoleRevokePermissionResponse;
     /// Has the member asked return unused space to its disk.
     Harmless maintenance_client::MaintenanceClient defragment(DefragmentRequest) -> DefragmentResponse;
     /// Asks whether the cluster could be downgraded, begins that, or gives it up.
@@ -270,7 +368,7 @@ impl Client {
     async fn open_stream<Q: Clone, S>(
         &self,
         first: Q,
-        open: impl AsyncFn(Channel, Q) -> Result<S, Status>,
+        open: impl AsyncFn(Channel, Request<Q>) -> Result<S, Status>,
     ) -> Result<S, ClientError> {
         self.call(Repeat::Harmless, first, async |channel, first| {
             open(channel, first).await.map(Response::new)

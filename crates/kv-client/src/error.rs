@@ -18,6 +18,9 @@ pub enum ClientError {
     /// The server's answer. A write answered with "unavailable" may have been carried out.
     #[error("{}", .0.message())]
     Status(Status),
+    /// The user was not let in.
+    #[error("{}", .0.message())]
+    Login(Status),
     /// No answer within the deadline; a write may have been carried out.
     #[error("context deadline exceeded")]
     DeadlineExceeded {

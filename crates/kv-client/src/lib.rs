@@ -15,6 +15,7 @@
 
 mod client;
 mod error;
+mod login;
 mod options;
 mod range_end;
 mod retry;
@@ -23,6 +24,7 @@ mod stream;
 pub use client::Client;
 pub use error::ClientError;
 pub use kv_proto;
+pub use login::Login;
 pub use options::Options;
 pub use range_end::{FROM_KEY, prefix_end};
 pub use stream::{KeepAlive, Watch};

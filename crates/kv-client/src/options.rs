@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::Login;
+
 /// How to reach a cluster.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// Largest response that is accepted, in bytes.
     pub response_bytes_max: usize,
+    /// Whose calls they are.
+    pub login: Option<Login>,
 }
 
 impl Options {
@@ -27,6 +31,7 @@ impl Options {
             keepalive_time: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(6),
             response_bytes_max: usize::MAX,
+            login: None,
         }
     }
 }

@@ -20,16 +20,17 @@ pub struct Watch {
 impl Watch {
     pub(crate) async fn open(
         channel: Channel,
-        first: etcd::WatchCreateRequest,
+        first: Request<etcd::WatchCreateRequest>,
         response_bytes_max: usize,
         leader_required: bool,
     ) -> Result<Self, Status> {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let (metadata, extensions, first) = first.into_parts();
         let create = etcd::WatchRequest {
             request_union: Some(etcd::watch_request::RequestUnion::CreateRequest(first)),
         };
         send_first(&requests, create)?;
-        let mut call = Request::new(ReceiverStream::new(queue));
+        let mut call = Request::from_parts(metadata, extensions, ReceiverStream::new(queue));
         if leader_required {
             call.metadata_mut()
                 .insert("hasleader", MetadataValue::from_static("true"));
@@ -99,12 +100,17 @@ pub struct KeepAlive {
 impl KeepAlive {
     pub(crate) async fn open(
         channel: Channel,
-        id: i64,
+        id: Request<i64>,
     ) -> Result<(Self, etcd::LeaseKeepAliveResponse), Status> {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let (metadata, extensions, id) = id.into_parts();
         send_first(&requests, etcd::LeaseKeepAliveRequest { id })?;
         let mut responses = etcd::lease_client::LeaseClient::new(channel)
-            .lease_keep_alive(Request::new(ReceiverStream::new(queue)))
+            .lease_keep_alive(Request::from_parts(
+                metadata,
+                extensions,
+                ReceiverStream::new(queue),
+            ))
             .await?
             .into_inner();
         let answer = responses.message().await?;

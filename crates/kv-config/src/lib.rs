@@ -7,6 +7,8 @@ mod auth;
 mod cluster;
 mod config;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod options;
 mod urls;

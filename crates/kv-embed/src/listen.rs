@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -11,15 +12,30 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use kv_config::Url;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::StartError;
 
+mod begin;
+mod descriptors;
+
+pub(crate) use descriptors::{client_connections_max, peer_connections_max};
+
 /// HTTP/2 windows: large lists must not wait for window updates.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// Streams of one connection at a time. etcd's default is no bound; but a client that meets this one waits for a
+/// stream to end, and what it has in flight is no use to it anyway.
+const STREAMS_MAX: u32 = 10_000;
+
+/// Names and values of the metadata of one call, with 32 bytes each on top, as HTTP/2 counts them.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+/// Streams that a client may have reset, or broken, before the member has got to them: beyond, the connection ends.
+const RESET_STREAMS_MAX: usize = 256;
 
 /// How long a client may take to send the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -64,8 +80,12 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Serves each of them with clones of `service`.
-    pub(crate) fn serve<S, B>(listeners: Vec<TcpListener>, service: &S) -> Self
+    /// Serves all of them, at most so many connections at a time, with what `service` gives for each.
+    pub(crate) fn serve<S, B>(
+        listeners: Vec<TcpListener>,
+        connections_max: usize,
+        service: impl Fn() -> S + Clone + Send + 'static,
+    ) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -74,9 +94,11 @@ impl Listeners {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut served = Self::default();
+        let places = Arc::new(Semaphore::new(connections_max));
         for listener in listeners {
             let stop = served.stop.subscribe();
-            served.tasks.spawn(serve(listener, service.clone(), stop));
+            let places = Arc::clone(&places);
+            served.tasks.spawn(serve(listener, service.clone(), places, stop));
         }
         served
     }
@@ -89,10 +111,14 @@ impl Listeners {
     }
 }
 
-/// Serves connections with a clone of `service` each, HTTP/1.1 and HTTP/2 told apart on each, until `stop`
+/// Serves connections, as many at a time as there are places, HTTP/1.1 and HTTP/2 told apart on each, until `stop`
 /// turns true; then lets the requests that are under way finish.
-async fn serve<S, B>(listener: TcpListener, service: S, stop: watch::Receiver<bool>)
-where
+async fn serve<S, B>(
+    listener: TcpListener,
+    service: impl Fn() -> S + Send,
+    places: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body + Send + 'static,
@@ -103,13 +129,17 @@ where
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
             () = turned(&mut stopping) => break,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, service.clone(), stop.clone()));
+            Ok((stream, place)) => {
+                let serving = connection(stream, service(), stop.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -119,6 +149,17 @@ where
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, once there is a place for it. Until then it waits with the system, as in etcd.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.expect("the semaphore is never closed");
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 async fn connection<S, B>(stream: TcpStream, service: S, mut stop: watch::Receiver<bool>)
@@ -142,13 +183,21 @@ where
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(None)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(RESET_STREAMS_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
+    let (stream, begun) = begin::watched(stream);
     let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
+        () = begun.missed() => {
+            tracing::debug!("a connection ended, as nothing came of it");
+            return;
+        }
         () = turned(&mut stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await

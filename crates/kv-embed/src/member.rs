@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::data_dir::{DataDir, Identity};
 use crate::error::StartError;
-use crate::listen::{Listeners, bind};
+use crate::listen::{Listeners, bind, client_connections_max, peer_connections_max};
 use crate::log_gauge::{Gauge, Syncs};
 use crate::{peers, storage};
 
@@ -79,7 +79,7 @@ impl Member {
         let running =
             Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
         let router = peers::router(&peer_options, service).merge(peers::pages(running.server()));
-        let peers = Listeners::serve(listeners, &router);
+        let peers = Listeners::serve(listeners, peer_connections_max(), move || router.clone());
         if config.initial_cluster_state == ClusterState::New {
             bootstrap(&raft, config).await?;
         }
@@ -111,7 +111,8 @@ impl Member {
                 });
             }
         }
-        self.clients = Listeners::serve(listeners, &self.edge);
+        let edge = self.edge.clone();
+        self.clients = Listeners::serve(listeners, client_connections_max(), move || edge.for_connection());
         tracing::info!(
             member_id = %self.server().header().member_id,
             cluster_id = %self.server().header().cluster_id,

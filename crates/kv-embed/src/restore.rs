@@ -123,6 +123,7 @@ fn fill(
         membership: start.membership.clone(),
         members: members.iter().map(member).collect(),
         leases: snapshot.leases()?,
+        auth: snapshot.auth()?,
     };
     let backend = SledHome::new(data_dir.db()).open()?;
     let import = Import::begin(backend, StoreOptions::default(), state).map_err(SnapshotFileError::Store)?;

@@ -29,6 +29,15 @@ impl Edge {
         }
     }
 
+    /// A clone for one more connection: what its client may take is counted apart from all others.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        Self {
+            grpc: self.grpc.as_ref().map(Grpc::for_connection),
+            pages: self.pages.clone(),
+        }
+    }
+
     /// What is served on a port for metrics: health and metrics, with the numbers of this edge, and nothing else.
     pub fn metrics_only(&self) -> Self {
         Self {

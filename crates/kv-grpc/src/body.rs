@@ -1,8 +1,9 @@
 //! Bodies that count what passes, and end early when they must.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -10,34 +11,43 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::{Code, Status};
 
 use crate::calls::{Call, Calls};
+use crate::load::{Answered, RequestBytes};
 
-/// A request body; counts its bytes.
+/// A request body; counts its bytes, and ends with an error if they are more than the member has memory for.
 pub(crate) struct Received<B> {
     inner: B,
     calls: Arc<Calls>,
+    kept: RequestBytes,
 }
 
 impl<B> Received<B> {
-    pub(crate) fn new(inner: B, calls: Arc<Calls>) -> Self {
-        Self { inner, calls }
+    pub(crate) fn new(inner: B, calls: Arc<Calls>, kept: RequestBytes) -> Self {
+        Self { inner, calls, kept }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Received<B> {
+impl<B> Body for Received<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.inner).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            self.calls.received(data.len());
+            this.calls.received(data.len());
+            if let Err(status) = this.kept.receive(data) {
+                return Poll::Ready(Some(Err(status.into())));
+            }
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -56,15 +66,22 @@ pub(crate) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 pub(crate) struct Sent {
     inner: tonic::body::Body,
     call: Call,
+    answered: Answered,
     ending: Option<Ending>,
     ended: bool,
 }
 
 impl Sent {
-    pub(crate) fn new(inner: tonic::body::Body, call: Call, ending: Option<Ending>) -> Self {
+    pub(crate) fn new(
+        inner: tonic::body::Body,
+        call: Call,
+        answered: Answered,
+        ending: Option<Ending>,
+    ) -> Self {
         Self {
             inner,
             call,
+            answered,
             ending,
             ended: false,
         }
@@ -100,6 +117,7 @@ impl Body for Sent {
         {
             return Poll::Ready(this.end_with(&status));
         }
+        ready!(this.answered.poll_room(cx));
         let polled = Pin::new(&mut this.inner).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
@@ -108,7 +126,7 @@ impl Body for Sent {
                 this.call.ended(code_of(trailers).unwrap_or(Code::Ok));
             }
         }
-        polled
+        polled.map_ok(|frame| frame.map_data(|data| this.answered.count(data)))
     }
 
     fn is_end_stream(&self) -> bool {

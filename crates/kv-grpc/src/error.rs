@@ -14,6 +14,7 @@ pub(crate) const UNREADABLE: &str =
 pub(crate) const INVALID_TEXT: &str =
     "grpc: error unmarshalling request: string field contains invalid UTF-8";
 const DOWNGRADE_TARGET: &str = "etcdserver: invalid downgrade target version";
+pub(crate) const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 pub(crate) const STOPPED: &str = "etcdserver: server stopped";
 
 /// Why a request is refused before anything is done.
@@ -77,7 +78,7 @@ pub fn status(error: RequestError) -> Status {
             "etcdserver: cluster has a downgrade job in progress",
         ),
         RequestError::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
-        RequestError::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
+        RequestError::TooManyRequests => (Code::ResourceExhausted, TOO_MANY_REQUESTS),
         RequestError::NoLeader => (Code::Unavailable, NO_LEADER),
         RequestError::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
         RequestError::Timeout => (Code::Unavailable, "etcdserver: request timed out"),

@@ -9,7 +9,10 @@ mod calls;
 mod codec;
 mod convert;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod leader;
+mod load;
 mod method;
 mod oversize;
 mod service;

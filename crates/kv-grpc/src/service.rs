@@ -18,7 +18,9 @@ use crate::body::{Ending, Received, Sent, code_of};
 use crate::calls::{Call, Calls};
 use crate::codec::MessageCodec;
 use crate::error::{NO_LEADER, Refusal};
+use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
+use crate::services::cost::Cost;
 use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
 use crate::{Method, access, leader, oversize};
@@ -28,14 +30,28 @@ use crate::{Method, access, leader, oversize};
 pub struct Grpc {
     server: Server,
     calls: Arc<Calls>,
+    load: Arc<Load>,
+    client: Arc<Client>,
 }
 
 impl Grpc {
     /// Serves this member.
     pub fn new(server: Server) -> Self {
+        let load = Arc::default();
         Self {
             server,
             calls: Arc::default(),
+            client: Client::of(&load),
+            load,
+        }
+    }
+
+    /// A clone for one more connection: what its client may take is counted apart from all others.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        Self {
+            client: Client::of(&self.load),
+            ..self.clone()
         }
     }
 
@@ -94,22 +110,32 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             let response = Status::unimplemented(unknown(request.uri().path())).into_http();
             return Box::pin(async { Ok(response) });
         };
-        let call = self.calls.start(method);
-        if let Err(status) = self.admit(request.headers()) {
-            let response = observe(status.into_http(), call, None);
-            return Box::pin(async { Ok(response) });
-        }
+        let mut call = self.calls.start(method);
+        let place = match self.admit(request.headers()).and_then(|()| self.client.call()) {
+            Ok(place) => place,
+            Err(status) => {
+                call.ended(status.code());
+                return Box::pin(async move { Ok(status.into_http()) });
+            }
+        };
         let ending = self.ending(method, request.headers());
         let server = self
             .server
             .with_credentials(access::credentials(request.headers()));
-        let request = request.map(|body| Received::new(body, Arc::clone(&self.calls)));
+        let client = Arc::clone(&self.client);
+        let kept = client.request(method.kind());
+        let held = kept.held();
+        let request = request.map(|body| Received::new(body, Arc::clone(&self.calls), kept));
         Box::pin(async move {
-            let response = match access::judge(&server, method).await {
-                Ok(()) => dispatch(server, method, request).await,
+            let mut response = match access::judge(&server, method).await {
+                Ok(()) => dispatch(server, &client, method, request).await,
                 Err(status) => status.into_http(),
             };
-            Ok(observe(response, call, ending))
+            // Of a single request nothing is left now.
+            drop(held);
+            let room = response.extensions_mut().remove();
+            let answered = Answered::new(client, place, room);
+            Ok(observe(response, call, answered, ending))
         })
     }
 }
@@ -118,10 +144,11 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
 fn observe(
     response: Response<tonic::body::Body>,
     mut call: Call,
+    answered: Answered,
     ending: Option<Ending>,
 ) -> Response<tonic::body::Body> {
     let Some(code) = code_of(response.headers()) else {
-        return response.map(|body| tonic::body::Body::new(Sent::new(body, call, ending)));
+        return response.map(|body| tonic::body::Body::new(Sent::new(body, call, answered, ending)));
     };
     // A response of headers alone. Only tonic itself says that a value of its own is out of range.
     let status = match code {
@@ -134,14 +161,15 @@ fn observe(
 
 async fn dispatch<B: RequestBody>(
     server: Server,
+    client: &Arc<Client>,
     method: Method,
     request: Request<B>,
 ) -> Response<tonic::body::Body> {
     match method {
-        Method::Range => unary(server, request, kv::range).await,
+        Method::Range => range(client, server, request).await,
         Method::Put => unary(server, request, kv::put).await,
-        Method::DeleteRange => unary(server, request, kv::delete_range).await,
-        Method::Txn => unary(server, request, kv::txn).await,
+        Method::DeleteRange => costly(client, server, request, kv::delete_range).await,
+        Method::Txn => costly(client, server, request, kv::txn).await,
         Method::Compact => unary(server, request, kv::compact).await,
         Method::RangeStream => server_stream(server, request, range_stream::range_stream).await,
         Method::Watch => bidi_stream(WatchCodec, server, request, watch).await,
@@ -157,6 +185,7 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Defragment => unary(server, request, maintenance::defragment).await,
         Method::Hash => unary(server, request, maintenance::hash).await,
         Method::Downgrade => unary(server, request, maintenance::downgrade).await,
         Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
@@ -183,7 +212,6 @@ async fn dispatch<B: RequestBody>(
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote
-        | Method::Defragment
         | Method::MoveLeader
         | Method::Lock
         | Method::Unlock
@@ -218,6 +246,68 @@ where
     let service = service_fn(move |request: tonic::Request<Q>| {
         let answer = handler(server.clone(), request.into_inner());
         async { answer.await.map(tonic::Response::new) }
+    });
+    framing.unary(service, request).await
+}
+
+/// How often a range is read anew because its answer was larger than there was room for.
+const RANGE_ATTEMPTS: usize = 3;
+
+/// A range, once there is room for its answer; if that turns out larger than estimated, once there is room for that.
+async fn range<B: RequestBody>(
+    client: &Arc<Client>,
+    server: Server,
+    request: Request<B>,
+) -> Response<tonic::body::Body> {
+    let codec = MessageCodec::<etcd::RangeResponse, etcd::RangeRequest>::default();
+    let mut framing = framing(codec, &server);
+    let service = service_fn(move |request: tonic::Request<etcd::RangeRequest>| {
+        let (client, server) = (Arc::clone(client), server.clone());
+        async move {
+            let request = request.into_inner();
+            let mut bytes = request.answer_bytes(&server);
+            for _ in 0..RANGE_ATTEMPTS {
+                let room = client.room_for_answer(bytes).await?;
+                let answer = kv::range(server.clone(), request.clone()).await?;
+                bytes = answer.encoded_len() as u64;
+                if room.try_set(bytes) {
+                    let mut answer = tonic::Response::new(answer);
+                    answer.extensions_mut().insert(room);
+                    return Ok(answer);
+                }
+            }
+            Err(too_many())
+        }
+    });
+    framing.unary(service, request).await
+}
+
+/// As [`unary`], once there is room for an answer of the size that the request's is going to have.
+async fn costly<B, Q, A, F>(
+    client: &Arc<Client>,
+    server: Server,
+    request: Request<B>,
+    handler: impl Fn(Server, Q) -> F + Clone + Send,
+) -> Response<tonic::body::Body>
+where
+    B: RequestBody,
+    Q: Message + Default + Cost + 'static,
+    A: Message + 'static,
+    F: Future<Output = Result<A, Status>>,
+{
+    let mut framing = framing(MessageCodec::<A, Q>::default(), &server);
+    let service = service_fn(move |request: tonic::Request<Q>| {
+        let (client, server, handler) = (Arc::clone(client), server.clone(), handler.clone());
+        async move {
+            let request = request.into_inner();
+            let room = client.room_for_answer(request.answer_bytes(&server)).await?;
+            let answer = handler(server, request).await?;
+            // What is done must be told.
+            room.set(answer.encoded_len() as u64);
+            let mut answer = tonic::Response::new(answer);
+            answer.extensions_mut().insert(room);
+            Ok(answer)
+        }
     });
     framing.unary(service, request).await
 }

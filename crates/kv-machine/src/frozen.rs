@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use kv_auth::AuthStore;
 use kv_mvcc::View;
 use kv_types::{LeaseId, LogId};
 
@@ -18,6 +21,8 @@ pub struct Frozen {
     pub alarms: Vec<Alarm>,
     /// The version that the cluster is being downgraded to.
     pub downgrade: Option<String>,
+    /// The users and roles.
+    pub auth: Arc<AuthStore>,
     /// The revisions.
     pub view: View,
 }
@@ -33,6 +38,7 @@ impl Machine {
             leases,
             alarms: self.alarms(),
             downgrade: self.downgrade(),
+            auth: Arc::clone(&self.auth),
             view: self.view(),
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::AuthStore;
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{Row, Store, StoreOptions};
@@ -29,6 +30,8 @@ pub struct RestoredState {
     pub members: Vec<Member>,
     /// The leases, with their time to live in seconds.
     pub leases: Vec<(LeaseId, i64)>,
+    /// The users and roles.
+    pub auth: AuthStore,
 }
 
 impl Import {
@@ -57,7 +60,7 @@ impl Import {
                 lessor: lessor_of(state.leases)?,
                 cluster,
                 upkeep: Upkeep::default(),
-                auth: Arc::default(),
+                auth: Arc::new(state.auth),
                 auth_recorded: Arc::default(),
                 applied: Some(state.applied),
                 backend,

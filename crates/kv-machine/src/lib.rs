@@ -12,6 +12,8 @@ mod codec;
 mod command;
 mod error;
 mod frozen;
+#[cfg(test)]
+mod fuzz;
 mod import;
 mod machine;
 mod ops_codec;

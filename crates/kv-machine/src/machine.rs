@@ -104,6 +104,20 @@ impl Machine {
         &mut self.store
     }
 
+    /// Where the last checkpoint is.
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// Goes on in another backend, to which everything of the last checkpoint was copied.
+    ///
+    /// # Panics
+    /// If a checkpoint was planned and not finished.
+    pub fn move_to(&mut self, backend: Arc<dyn Backend>) {
+        self.store.move_to(Arc::clone(&backend));
+        self.backend = backend;
+    }
+
     /// Bytes of the store's files on disk.
     ///
     /// # Errors

@@ -9,22 +9,29 @@
 //!
 //! The value is the key and value as protobuf: fields in the order of numbers, those that are zero or empty left out;
 //! a tombstone has its key alone. Fields: 1 key, 2 create revision, 3 mod revision, 4 version, 5 value, 6 lease.
+//!
+//! A restore that raises the revision leaves a row without a key, a *mark*, whose value has no fields at all. It is no
+//! key for any request, but it belongs to the history, and to its hash.
 
 use bytes::Bytes;
 use kv_types::{LeaseId, Revision, RowRevision, Version};
 
 use crate::Row;
 
-/// What an entry of etcd's `key` bucket says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EtcdEntry {
-    /// A row.
-    Row(Row),
-    /// No row, but that the store is at this revision: what a restore that raises the revision leaves.
-    Revision(Revision),
-}
-
 impl Row {
+    /// A row without a key, which says that the store has come to a revision.
+    pub fn mark(revision: Revision) -> Self {
+        let revision = RowRevision::first_of(revision);
+        Self {
+            tombstone: false,
+            ..Self::tombstone(revision, Bytes::new())
+        }
+    }
+
+    fn is_mark(&self) -> bool {
+        self.key.is_empty()
+    }
+
     /// Appends the key under which etcd stores the row.
     pub fn write_etcd_key(&self, to: &mut Vec<u8>) {
         to.extend(self.revision.main.get().to_be_bytes());
@@ -41,25 +48,30 @@ impl Row {
         if self.tombstone {
             return;
         }
+        if self.is_mark() {
+            return;
+        }
         int_field(2, self.create_revision.get(), to);
         int_field(3, self.revision.main.get(), to);
         int_field(4, self.version.get(), to);
         bytes_field(5, &self.value, to);
         int_field(6, LeaseId::to_wire(self.lease), to);
     }
-}
 
-impl EtcdEntry {
-    /// Reads an entry.
+    /// Reads a row.
     ///
     /// # Errors
     /// What is wrong with it. One that would not be written alike is wrong: its hash would be another.
-    pub fn decode(key: &[u8], value: &[u8]) -> Result<Self, String> {
+    pub fn from_etcd(key: &[u8], value: &[u8]) -> Result<Self, String> {
         let (revision, tombstone) = decode_key(key).ok_or("its key is no revision")?;
         if value.is_empty() && !tombstone {
-            return Ok(Self::Revision(revision.main));
+            let mark = Self {
+                revision,
+                ..Self::mark(revision.main)
+            };
+            return Ok(mark);
         }
-        let mut row = Row::tombstone(revision, Bytes::new());
+        let mut row = Self::tombstone(revision, Bytes::new());
         row.tombstone = tombstone;
         decode_value(value, &mut row).ok_or("its value is no key and value")?;
         check(&row)?;
@@ -69,7 +81,7 @@ impl EtcdEntry {
         if same_key != key || same_value != value {
             return Err("its value has more than a key and value, or is of another revision".into());
         }
-        Ok(Self::Row(row))
+        Ok(row)
     }
 }
 
@@ -200,11 +212,16 @@ mod tests {
         let tombstone = Row::tombstone(RowRevision::new(Revision::new(7), 0), "k".into());
         for row in [row(), tombstone] {
             let (key, value) = encode(&row);
-            assert_eq!(EtcdEntry::decode(&key, &value), Ok(EtcdEntry::Row(row)));
+            assert_eq!(Row::from_etcd(&key, &value), Ok(row));
         }
-        let (key, _) = encode(&row());
-        let revision = EtcdEntry::Revision(Revision::new(300));
-        assert_eq!(EtcdEntry::decode(&key, &[]), Ok(revision));
+    }
+
+    #[test]
+    fn a_mark_has_no_value() {
+        let mark = Row::mark(Revision::new(300));
+        let (key, value) = encode(&mark);
+        assert_eq!((key.len(), value.len()), (17, 0));
+        assert_eq!(Row::from_etcd(&key, &[]), Ok(mark));
     }
 
     #[test]
@@ -225,19 +242,19 @@ mod tests {
             (&key[..16], &value[..]),
             (&key[..], &no_version.1[..]),
         ] {
-            EtcdEntry::decode(key, value).unwrap_err();
+            Row::from_etcd(key, value).unwrap_err();
         }
     }
 
     proptest! {
         #[test]
         fn bytes_of_any_kind_are_refused_at_worst(key: Vec<u8>, value: Vec<u8>, cut in 0_usize..40, flip: u8) {
-            let _ = EtcdEntry::decode(&key, &value);
+            let _ = Row::from_etcd(&key, &value);
             let (key, mut value) = encode(&row());
             let at = cut % value.len();
             value[at] ^= flip;
-            let _ = EtcdEntry::decode(&key, &value);
-            let _ = EtcdEntry::decode(&key, &value[..at]);
+            let _ = Row::from_etcd(&key, &value);
+            let _ = Row::from_etcd(&key, &value[..at]);
         }
     }
 }

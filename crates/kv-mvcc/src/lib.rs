@@ -10,6 +10,8 @@ mod block;
 mod cow_tree;
 mod error;
 mod etcd_row;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod lease_book;
 mod ops;
@@ -24,15 +26,15 @@ mod txn;
 mod view;
 
 pub use error::{CompactError, RangeError, ReadError, StoreError, WriteError};
-pub use etcd_row::EtcdEntry;
 pub use lease_book::LeaseBook;
 pub use ops::{
     Compare, CompareResult, CompareTarget, DeleteRequest, DeleteResult, HashKv, KeyValue, Op, OpResult,
     PutLease, PutRequest, PutResult, PutValue, RangeRequest, RangeResult, SortOrder, SortTarget, TxnRequest,
     TxnResult,
 };
+pub use read::RangeCost;
 pub use row::{Change, Row, RowMeta};
-pub use rows::RowsSizes;
+pub use rows::{Relocation, RowsSizes};
 pub use store::{CheckpointPlan, Fill, Finished, GarbagePlan, Store, StoreOptions};
 pub use txn::ReadOnlyTxn;
 pub use view::View;

@@ -7,7 +7,8 @@ use crate::KeyValue;
 
 /// One change of one key: the unit of history, never changed once made, shared as `Arc<Row>`.
 ///
-/// Invariant: a tombstone has an empty value, no lease, and zero as create revision and version.
+/// Invariant: a tombstone has an empty value, no lease, and zero as create revision and version. What has no key is a
+/// [mark](Row::mark).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Where the change stands in history.

@@ -13,6 +13,13 @@ pub struct ReadOnlyTxn<'a> {
     pub(crate) failure: Vec<&'a RangeRequest>,
 }
 
+impl ReadOnlyTxn<'_> {
+    /// The ranges of both branches.
+    pub fn ranges(&self) -> impl Iterator<Item = &RangeRequest> {
+        self.success.iter().chain(&self.failure).copied()
+    }
+}
+
 impl TxnRequest {
     /// This transaction as one that only reads: if every operation of both branches is a range. A nested
     /// transaction counts as a write whatever is in it, as in etcd.

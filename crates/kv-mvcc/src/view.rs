@@ -8,7 +8,8 @@ use crate::read::Reader;
 use crate::rows::{Caching, RowsSizes, RowsView};
 use crate::state::State;
 use crate::{
-    Change, HashKv, OpResult, RangeError, RangeRequest, RangeResult, ReadError, ReadOnlyTxn, Row, TxnResult,
+    Change, HashKv, OpResult, RangeCost, RangeError, RangeRequest, RangeResult, ReadError, ReadOnlyTxn, Row,
+    TxnResult,
 };
 
 /// The store at one moment: it does not change, and reading it waits for nobody. A clone is free; while one is
@@ -44,6 +45,11 @@ impl View {
     /// See [`RangeError`].
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResult, RangeError> {
         self.reader().range(request)
+    }
+
+    /// About what a range takes to answer.
+    pub fn cost(&self, request: &RangeRequest) -> RangeCost {
+        self.reader().cost(request)
     }
 
     /// How many keys of an interval exist, now or at a revision.

@@ -4,6 +4,8 @@
 //! listener of the peer URLs. What the messages say is `kv-raft`'s business.
 
 mod connect;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod lane;
 mod options;

@@ -4,7 +4,10 @@
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
 mod auth;
+mod defragment;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod leader_calls;
 mod leases;

@@ -82,6 +82,11 @@ impl Maintenance {
         receiver
     }
 
+    /// Whether the thread was told to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.wanted.lock().stop
+    }
+
     /// Ends the thread after what it does now.
     pub(crate) fn stop(&self) {
         let mut wanted = self.wanted.lock();
@@ -216,7 +221,7 @@ fn maintain(
 }
 
 /// Drops the versions that a compaction left over, some keys at a time.
-fn collect_garbage(replica: &Replica) {
+pub(crate) fn collect_garbage(replica: &Replica) {
     loop {
         let _maintaining = replica.maintaining.lock();
         let view = replica.machine().view();
@@ -241,14 +246,14 @@ pub(crate) fn snapshot_in_place(replica: &Replica) -> SnapshotAnswer {
 }
 
 /// A checkpoint that is durable.
-struct Written {
-    snapshot: Snapshot,
+pub(crate) struct Written {
+    pub(crate) snapshot: Snapshot,
     /// Another one right away would return more space.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 /// Writes a checkpoint of what is applied now.
-fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
+pub(crate) fn checkpoint(replica: &Replica) -> Result<Written, MachineError> {
     let _maintaining = replica.maintaining.lock();
     let start = Instant::now();
     let mut checkpoint = replica.machine().plan_checkpoint()?;

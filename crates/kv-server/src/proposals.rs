@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use kv_machine::Proposal;
+use kv_machine::{Command, Proposal};
 use kv_types::RequestId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -9,37 +11,79 @@ use tokio::time::Instant;
 
 use crate::RequestError;
 
-/// Most bytes of proposals that wait to be taken into the log. Above it, requests are refused: the log does
-/// not keep up, and a longer queue would only make every answer late.
-const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Most bytes of proposals that are not committed yet. Above it, requests are refused: the log does not keep up,
+/// and a longer queue would only make every answer late.
+const OPEN_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most proposals that are not committed yet: what a member can take in a part of the request timeout.
+const OPEN_MAX: usize = 50_000;
+
+/// What keeps others from piling up may exceed these bounds by this part.
+const RESERVED_PART: usize = 4;
+
+/// Nothing is taken while the oldest proposal has waited this long for its turn: what came behind it would be
+/// carried out for clients that have given up.
+const WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// A payload is closed once it is this long, so that one log entry stays cheap to copy and resend.
 const PAYLOAD_BYTES: usize = 256 * 1024;
 
-/// Proposals of this member that wait to be packed into a log entry.
+/// Proposals of this member on their way into the log.
 #[derive(Debug, Default)]
 pub(crate) struct ProposalQueue {
-    waiting: Mutex<Waiting>,
+    waiting: Arc<Mutex<Waiting>>,
     arrived: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Oldest first; none is empty.
+    /// Those that wait to be packed into a log entry; oldest first, none is empty.
     packs: VecDeque<Pack>,
-    /// Of all payloads.
+    /// How much there is of these and of what was taken and is not done with.
+    open: Size,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    proposals: usize,
     bytes: usize,
+}
+
+impl Waiting {
+    /// Refuses what would only add to a backlog.
+    fn admit(&self, command: &Command) -> Result<(), RequestError> {
+        let reserve = |max: usize| {
+            if is_relief(command) {
+                max / RESERVED_PART
+            } else {
+                0
+            }
+        };
+        let late = |pack: &Pack| pack.since.elapsed() > WAIT_MAX && !is_relief(command);
+        if self.open.proposals >= OPEN_MAX + reserve(OPEN_MAX)
+            || self.open.bytes >= OPEN_BYTES_MAX + reserve(OPEN_BYTES_MAX)
+            || self.packs.front().is_some_and(late)
+        {
+            return Err(RequestError::TooManyRequests);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a command gives something back, or others wait for what it does.
+fn is_relief(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::LeaseRevoke(_) | Command::LeaseExpire { .. } | Command::Compact(_) | Command::Publish { .. }
+    )
 }
 
 /// Proposals packed into the payload of one log entry.
 #[derive(Debug)]
-pub(crate) struct Pack {
-    /// The payload.
+struct Pack {
     buffer: Vec<u8>,
-    /// Who waits for its outcomes.
-    pub(crate) ids: Vec<RequestId>,
-    /// When the oldest came.
-    pub(crate) since: Instant,
+    ids: Vec<RequestId>,
+    since: Instant,
 }
 
 impl Pack {
@@ -51,9 +95,32 @@ impl Pack {
         }
     }
 
-    /// Splits into payload and who waits for it.
-    pub(crate) fn into_parts(self) -> (Bytes, Vec<RequestId>) {
-        (self.buffer.into(), self.ids)
+    fn size(&self) -> Size {
+        Size {
+            proposals: self.ids.len(),
+            bytes: self.buffer.len(),
+        }
+    }
+}
+
+/// A pack that was taken, and counts until it is done with.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// What goes into the log.
+    pub(crate) payload: Bytes,
+    /// Who waits for its outcomes.
+    pub(crate) ids: Vec<RequestId>,
+    /// When the oldest came.
+    pub(crate) since: Instant,
+    size: Size,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let open = &mut self.waiting.lock().open;
+        open.proposals -= self.size.proposals;
+        open.bytes -= self.size.bytes;
     }
 }
 
@@ -62,9 +129,7 @@ impl ProposalQueue {
     pub(crate) fn push(&self, proposal: &Proposal, bytes_max: usize) -> Result<(), RequestError> {
         {
             let mut waiting = self.waiting.lock();
-            if waiting.bytes >= WAITING_BYTES_MAX {
-                return Err(RequestError::TooManyRequests);
-            }
+            waiting.admit(&proposal.command)?;
             let mut pack = match waiting.packs.pop_back() {
                 Some(pack) if pack.buffer.len() < PAYLOAD_BYTES => pack,
                 full => {
@@ -80,7 +145,8 @@ impl ProposalQueue {
                 pack.buffer.truncate(start);
             } else {
                 pack.ids.push(proposal.id);
-                waiting.bytes += length;
+                waiting.open.proposals += 1;
+                waiting.open.bytes += length;
             }
             if !pack.ids.is_empty() {
                 waiting.packs.push_back(pack);
@@ -101,11 +167,16 @@ impl ProposalQueue {
     }
 
     /// Takes the oldest pack, if there is one.
-    pub(crate) fn take(&self) -> Option<Pack> {
-        let mut waiting = self.waiting.lock();
-        let pack = waiting.packs.pop_front()?;
-        waiting.bytes -= pack.buffer.len();
-        Some(pack)
+    pub(crate) fn take(&self) -> Option<Taken> {
+        let pack = self.waiting.lock().packs.pop_front()?;
+        let size = pack.size();
+        Some(Taken {
+            payload: pack.buffer.into(),
+            ids: pack.ids,
+            since: pack.since,
+            size,
+            waiting: Arc::clone(&self.waiting),
+        })
     }
 }
 
@@ -139,34 +210,68 @@ mod tests {
             queue.push(&put(id, 200 * 1024), usize::MAX).unwrap();
         }
         queue.arrived().await;
-        let packs: Vec<Pack> = std::iter::from_fn(|| queue.take()).collect();
+        let packs: Vec<Taken> = std::iter::from_fn(|| queue.take()).collect();
         let ids: Vec<Vec<u64>> = packs
             .iter()
             .map(|pack| pack.ids.iter().map(|id| id.get()).collect())
             .collect();
         assert_eq!(ids, [vec![0, 1], vec![2]]);
-        let (payload, _) = packs.into_iter().next().unwrap().into_parts();
         assert_eq!(
-            Proposal::decode_all(&payload).unwrap(),
+            Proposal::decode_all(&packs[0].payload).unwrap(),
             [put(0, 200 * 1024), put(1, 200 * 1024)]
         );
     }
 
+    /// How many of these are accepted before one is refused.
+    fn accepted(queue: &ProposalQueue, value_bytes: usize) -> u64 {
+        let mut accepted = 0;
+        loop {
+            match queue.push(&put(accepted, value_bytes), usize::MAX) {
+                Ok(()) => accepted += 1,
+                Err(error) => {
+                    assert_eq!(error, RequestError::TooManyRequests);
+                    return accepted;
+                }
+            }
+        }
+    }
+
     #[tokio::test]
-    async fn too_large_and_too_many_are_refused() {
+    async fn too_large_and_too_many_bytes_are_refused_until_those_taken_are_done_with() {
         let queue = ProposalQueue::default();
         assert_eq!(queue.push(&put(1, 2000), 1000), Err(RequestError::TooLarge));
-        let mut accepted = 0;
-        let refusal = loop {
-            match queue.push(&put(accepted, 1024 * 1024), usize::MAX) {
-                Ok(()) => accepted += 1,
-                Err(error) => break error,
-            }
+        assert_eq!(accepted(&queue, 1024 * 1024), 64);
+        let taken: Vec<Taken> = std::iter::from_fn(|| queue.take()).collect();
+        assert_eq!((taken.len(), accepted(&queue, 1)), (64, 0));
+        drop(taken);
+        assert_eq!(queue.waiting.lock().open, Size::default());
+        assert_eq!(accepted(&queue, 1024 * 1024), 64);
+    }
+
+    #[tokio::test]
+    async fn what_gives_back_is_taken_when_nothing_else_is() {
+        let queue = ProposalQueue::default();
+        assert_eq!(accepted(&queue, 1), OPEN_MAX as u64);
+        let revoke = |id| Proposal {
+            id: RequestId::new(id),
+            caller: None,
+            command: Command::LeaseRevoke(kv_types::LeaseId::new(7)),
         };
-        assert_eq!((refusal, accepted), (RequestError::TooManyRequests, 32));
-        assert!(queue.take().is_some());
-        assert_eq!(queue.push(&put(99, 1), usize::MAX), Ok(()));
-        assert_eq!(std::iter::from_fn(|| queue.take()).count(), 32);
-        assert_eq!(queue.waiting.lock().bytes, 0);
+        assert_eq!(queue.push(&revoke(1), usize::MAX), Ok(()));
+        let more = (2..).take_while(|id| queue.push(&revoke(*id), usize::MAX).is_ok());
+        assert_eq!(more.count(), OPEN_MAX / RESERVED_PART - 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_queued_behind_what_waits_too_long() {
+        let queue = ProposalQueue::default();
+        queue.push(&put(1, 1), usize::MAX).unwrap();
+        tokio::time::advance(WAIT_MAX).await;
+        queue.push(&put(2, 1), usize::MAX).unwrap();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(accepted(&queue, 1), 0);
+        let taken = queue.take();
+        assert_eq!(queue.push(&put(3, 1), usize::MAX), Ok(()));
+        drop(taken);
     }
 }

@@ -39,6 +39,10 @@ pub struct Replica {
     /// Held while a checkpoint is planned, written and finished, and while the state is replaced: a plan of one
     /// state must not be finished on another.
     pub(crate) maintaining: Mutex<()>,
+    /// Held while another generation of the store is made: there is one at a time.
+    pub(crate) staging: Mutex<()>,
+    /// Snapshots that were to be installed so far.
+    installs: AtomicU64,
     /// The disk had no space for the last checkpoint.
     disk_full: AtomicBool,
     /// Bytes of the store on disk after the last checkpoint.
@@ -81,6 +85,8 @@ impl Replica {
             store_options,
             snapshot: Mutex::new(snapshot),
             maintaining: Mutex::new(()),
+            staging: Mutex::new(()),
+            installs: AtomicU64::new(0),
             disk_full: AtomicBool::new(false),
             disk_bytes: AtomicU64::new(disk_bytes),
             maintained: Notify::new(),
@@ -118,6 +124,33 @@ impl Replica {
         let mut applied = self.applied.subscribe();
         // The sender lives as long as this replica.
         let _ = applied.wait_for(|applied| *applied >= index).await;
+    }
+
+    /// Where generations of the store are.
+    pub(crate) fn home(&self) -> &dyn BackendHome {
+        self.home.as_ref()
+    }
+
+    /// Changes when whoever makes another generation is to give it up.
+    pub(crate) fn interrupts(&self) -> (u64, bool) {
+        (
+            self.installs.load(Ordering::Relaxed),
+            self.maintenance.is_stopped(),
+        )
+    }
+
+    /// Shows readers and watchers the state of a machine that reads from another place now.
+    pub(crate) fn show(&self, machine: &Machine) {
+        let view = machine.view();
+        self.view.store(Arc::new(view.clone()));
+        self.watches.applied(view, Vec::new());
+    }
+
+    /// Makes a snapshot the newest one for other members.
+    pub(crate) fn pin(&self, snapshot: Snapshot) {
+        if let Some(log_id) = snapshot.applied() {
+            *self.snapshot.lock() = Some(Arc::new(PinnedSnapshot::new(snapshot, log_id)));
+        }
     }
 
     /// Makes what maintenance changed visible to readers: what it dropped is freed.
@@ -236,6 +269,8 @@ impl Replica {
     }
 
     fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
+        self.installs.fetch_add(1, Ordering::Relaxed);
+        let _staging = self.staging.lock();
         let staged = self.home.stage().map_err(SnapshotError::new)?;
         let header = frames
             .next()

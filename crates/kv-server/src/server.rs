@@ -5,7 +5,7 @@ use kv_auth::Access;
 use kv_machine::{Command, LeaseCommandError, Member, Outcome, Refused};
 use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
-    RangeResult, TxnRequest, TxnResult, View, WriteError,
+    RangeResult, ReadOnlyTxn, TxnRequest, TxnResult, View, WriteError,
 };
 use kv_types::planted::{Bug, is_planted};
 use kv_types::{ClusterId, KeyRange, LeaseId, Limits, MemberId, Revision, Term};
@@ -21,6 +21,9 @@ use crate::quota::{LEASE_COST, put_cost, txn_cost};
 use crate::shell::Shell;
 use crate::status::Status;
 use crate::watch_stream::WatchStream;
+
+/// Ranges over more keys are not read on the runtime's threads: heartbeats run there, too.
+const READ_IN_PLACE_KEYS_MAX: u64 = 10_000;
 
 /// A running member, as the edge sees it. Clones are handles of the same member.
 ///
@@ -110,11 +113,19 @@ impl Server {
         if !serializable && !is_planted(Bug::StaleRead) {
             self.read_barrier().await?;
         }
-        self.judged(
-            |access| access.read(&request.range),
-            || self.view().range(&request).map_err(range_error),
-        )
-        .await
+        self.judged(|access| access.read(&request.range), || self.read(&request))
+            .await
+    }
+
+    /// Reads the published view; what takes long is done off the runtime, where it holds nobody up.
+    async fn read(&self, request: &RangeRequest) -> Result<RangeResult, RequestError> {
+        let view = self.view();
+        if request.range.is_single() || view.cost(request).keys <= READ_IN_PLACE_KEYS_MAX {
+            return view.range(request).map_err(range_error);
+        }
+        let request = request.clone();
+        let read = self.shell.blocking_read(move || view.range(&request)).await?;
+        read.map_err(range_error)
     }
 
     /// Puts a key.
@@ -152,8 +163,12 @@ impl Server {
             if !serializable {
                 self.read_barrier().await?;
             }
-            let read = || self.view().txn(&read_only).map_err(range_error);
-            return self.judged(|access| access.txn(&request), read).await;
+            return self
+                .judged(
+                    |access| access.txn(&request),
+                    || self.read_txn(&request, &read_only),
+                )
+                .await;
         }
         self.check_space(txn_cost(&request)).await?;
         let caller = self.permitted(|access| access.txn(&request)).await?;
@@ -161,6 +176,23 @@ impl Server {
             Outcome::Txn(result) => result.map_err(write_error),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// As [`Server::read`]; `read_only` is how `request` reads.
+    async fn read_txn(
+        &self,
+        request: &TxnRequest,
+        read_only: &ReadOnlyTxn<'_>,
+    ) -> Result<TxnResult, RequestError> {
+        let view = self.view();
+        let keys = read_only.ranges().map(|range| view.cost(range).keys);
+        if keys.sum::<u64>() <= READ_IN_PLACE_KEYS_MAX {
+            return view.txn(read_only).map_err(range_error);
+        }
+        let request = request.clone();
+        let read = move || request.read_only().map(|read_only| view.txn(&read_only));
+        let read = self.shell.blocking_read(read).await?;
+        read.expect("it is read-only").map_err(range_error)
     }
 
     /// Discards history below `revision`; with `physical`, returns when this member has no more of it in its
@@ -267,7 +299,7 @@ impl Server {
         // The leader can know keys of the lease that this member does not know yet.
         for key in lease.iter().flat_map(|lease| &lease.keys) {
             let key = KeyRange::single(key.clone());
-            self.judged(|access| access.read(&key), || Ok(())).await?;
+            self.judged(|access| access.read(&key), async || Ok(())).await?;
         }
         Ok(lease)
     }
@@ -320,9 +352,8 @@ impl Server {
     /// A revision that cannot be read.
     pub async fn hash_kv(&self, revision: Option<Revision>) -> Result<HashKv, RequestError> {
         let view = self.view();
-        let hash = kv_raft::host::blocking(move || view.hash_kv(revision)).await;
-        hash.map_err(|error| RequestError::Internal(error.to_string()))?
-            .map_err(range_error)
+        let hash = self.shell.blocking_read(move || view.hash_kv(revision)).await?;
+        hash.map_err(range_error)
     }
 
     /// Opens a stream of watchers. They end when it is dropped.

@@ -18,7 +18,7 @@ use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
 use crate::metrics::MetricsSnapshot;
 use crate::options::ServerOptions;
-use crate::proposals::{Pack, ProposalQueue};
+use crate::proposals::{ProposalQueue, Taken};
 use crate::read_barrier::ReadBarrier;
 use crate::replica::Replica;
 use crate::status::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Status};
@@ -54,6 +54,13 @@ pub(crate) struct Shell {
     pub(crate) leader: tokio::sync::watch::Sender<Option<MemberId>>,
     /// When this member last saw a leader come into office.
     pub(crate) elected: Mutex<Instant>,
+    /// Places for reads off the runtime.
+    pub(crate) blocking_reads: Arc<Semaphore>,
+}
+
+/// Reads off the runtime at a time: they have nothing to wait for but processors.
+pub(crate) fn blocking_reads_max() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 impl Shell {
@@ -106,7 +113,7 @@ impl Shell {
     }
 
     /// Proposes a pack, which keeps its place for a while at most: one that is stuck must not stop the others.
-    async fn propose_in_place(&self, pack: Pack, place: OwnedSemaphorePermit) {
+    async fn propose_in_place(&self, pack: Taken, place: OwnedSemaphorePermit) {
         let mut proposing = std::pin::pin!(self.propose_pack(pack));
         if tokio::time::timeout(PLACE_KEPT_MAX, proposing.as_mut())
             .await
@@ -117,15 +124,14 @@ impl Shell {
         }
     }
 
-    async fn propose_pack(&self, pack: Pack) {
-        let since = pack.since;
-        let (payload, ids) = pack.into_parts();
+    async fn propose_pack(&self, pack: Taken) {
+        let (since, ids) = (pack.since, &pack.ids);
         let error = loop {
-            match self.raft.propose(payload.clone()).await {
+            match self.raft.propose(pack.payload.clone()).await {
                 Ok(_) => return,
                 // What has an outcome by now must not be proposed again, or it would be applied twice; what
                 // has none is in no log. A pack is applied as a whole.
-                Err(ProposeError::Superseded) if !self.replica.waiters.any_waits(&ids) => return,
+                Err(ProposeError::Superseded) if !self.replica.waiters.any_waits(ids) => return,
                 Err(ProposeError::Superseded | ProposeError::NoLeader)
                     if since.elapsed() < self.options.request_timeout() => {}
                 Err(ProposeError::Stopped) => break RequestError::Stopped,
@@ -139,7 +145,7 @@ impl Shell {
             .metrics
             .proposals_failed
             .fetch_add(ids.len() as u64, Ordering::Relaxed);
-        self.replica.waiters.fail_all(&ids, &error);
+        self.replica.waiters.fail_all(ids, &error);
     }
 
     /// Serves linearizable reads, a round at a time, until the member stops.
@@ -163,6 +169,22 @@ impl Shell {
             };
             round.complete(&result);
         }
+    }
+
+    /// Reads what takes long where it holds nobody up.
+    pub(crate) async fn blocking_read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RequestError> {
+        let place = Arc::clone(&self.blocking_reads).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        // The place is the work's, which goes on when its caller has gone away.
+        let read = kv_raft::host::blocking(move || {
+            let _place = place;
+            read()
+        })
+        .await;
+        read.map_err(|error| RequestError::Internal(error.to_string()))
     }
 
     /// Why a request that began at `started` had no answer in time.

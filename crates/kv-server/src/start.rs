@@ -22,7 +22,7 @@ use crate::proposals::ProposalQueue;
 use crate::read_barrier::ReadBarrier;
 use crate::replica::Replica;
 use crate::server::Server;
-use crate::shell::{LogGauge, Shell};
+use crate::shell::{LogGauge, Shell, blocking_reads_max};
 use crate::waiters::RequestIds;
 
 /// Where other members' questions to the leader arrive. Raft needs it before the server is there; until then
@@ -79,6 +79,7 @@ impl Running {
             images: Arc::new(Semaphore::new(IMAGES_MAX)),
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
+            blocking_reads: Arc::new(Semaphore::new(blocking_reads_max())),
         });
         // Set once: a desk belongs to one member.
         let _ = desk.shell.set(Arc::downgrade(&shell));

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use kv_machine::{Alarm, AlarmKind, Command, Outcome};
+use kv_raft::host;
 use kv_types::Revision;
 
+use crate::defragment::defragment;
 use crate::error::RequestError;
 use crate::image::{self, SnapshotImage};
 use crate::server::{Server, unexpected};
@@ -88,6 +90,18 @@ impl Server {
         let frozen = self.shell().replica.machine().freeze();
         let revision = frozen.view.revision();
         Ok((image::hash(frozen).await?, revision))
+    }
+
+    /// Returns space that this member's store does not use to the disk; reads and writes go on.
+    ///
+    /// # Errors
+    /// If the store cannot be copied: most likely there is no space for both copies. It is as it was before.
+    pub async fn defragment(&self) -> Result<(), RequestError> {
+        let replica = Arc::clone(&self.shell().replica);
+        let done = host::blocking(move || defragment(&replica)).await;
+        let failed = |error: &dyn std::error::Error| RequestError::Internal(error.to_string());
+        done.map_err(|error| failed(&error))?
+            .map_err(|error| failed(&error))
     }
 
     /// Whether the cluster could be downgraded to a version now.

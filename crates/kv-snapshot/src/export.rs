@@ -3,14 +3,12 @@ use std::io::{Seek, Write};
 use kv_bbolt::{WriteError, Writer};
 use kv_machine::Frozen;
 use kv_mvcc::ReadError;
-use kv_types::{LogIndex, Revision, Term};
+use kv_types::{LogIndex, Term};
 use prost::Message;
 use thiserror::Error;
 
+use crate::auth;
 use crate::records::{LeaseRecord, alarm_key, conf_state, downgrade_value, member_value, revision};
-
-/// etcd's first revision of users and roles.
-const FIRST_AUTH_REVISION: u64 = 1;
 
 /// Takes buckets and keys in ascending order.
 pub trait Sink {
@@ -90,13 +88,9 @@ pub fn export<S: Sink>(
 ) -> Result<(), ExportError<S::Error>> {
     let alarms = frozen.alarms.iter().map(|alarm| (alarm_key(alarm), Vec::new()));
     small_bucket(sink, "alarm", alarms.collect())?;
-    let auth_revision = (
-        b"authRevision".to_vec(),
-        FIRST_AUTH_REVISION.to_be_bytes().to_vec(),
-    );
-    small_bucket(sink, "auth", vec![auth_revision])?;
-    small_bucket(sink, "authRoles", Vec::new())?;
-    small_bucket(sink, "authUsers", Vec::new())?;
+    small_bucket(sink, "auth", auth::settings(&frozen.auth))?;
+    small_bucket(sink, "authRoles", auth::roles(&frozen.auth))?;
+    small_bucket(sink, "authUsers", auth::users(&frozen.auth))?;
     small_bucket(sink, "cluster", cluster(frozen, versions)?)?;
     rows(frozen, sink)?;
     let leases = frozen.leases.iter().map(|(id, ttl)| {
@@ -135,7 +129,6 @@ fn cluster(frozen: &Frozen, versions: Versions<'_>) -> serde_json::Result<Pairs>
 fn rows<S: Sink>(frozen: &Frozen, sink: &mut S) -> Result<(), ExportError<S::Error>> {
     sink.begin_bucket("key").map_err(ExportError::Sink)?;
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let mut last = Revision::INITIAL;
     for row in frozen.view.rows() {
         let row = row?;
         key.clear();
@@ -143,12 +136,6 @@ fn rows<S: Sink>(frozen: &Frozen, sink: &mut S) -> Result<(), ExportError<S::Err
         row.write_etcd_key(&mut key);
         row.write_etcd_value(&mut value);
         sink.put(&key, &value).map_err(ExportError::Sink)?;
-        last = row.revision.main;
-    }
-    // A store may be further than its last row: after a restore that raised the revision.
-    if frozen.view.revision() > last {
-        let key = revision(frozen.view.revision());
-        sink.put(&key, &[]).map_err(ExportError::Sink)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::num::NonZeroU64;
 
 use kv_machine::{Import, Machine};
-use kv_mvcc::EtcdEntry;
+use kv_mvcc::Row;
 use kv_types::{LeaseId, Revision};
 use prost::Message;
 
@@ -31,16 +31,29 @@ impl SnapshotFile {
     /// # Errors
     /// [`SnapshotFileError`] if the bucket is damaged.
     pub fn leases(&self) -> Result<Vec<(LeaseId, i64)>, SnapshotFileError> {
-        let mut cursor = self.bucket("lease")?;
         let mut leases = Vec::new();
+        self.each("lease", |key, value| {
+            leases.push(read_lease(key, value)?);
+            Ok(())
+        })?;
+        Ok(leases)
+    }
+
+    /// Visits all pairs of a bucket; what the visitor finds wrong with one is an error of its bucket and key.
+    pub(crate) fn each(
+        &self,
+        bucket: &'static str,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
+    ) -> Result<(), SnapshotFileError> {
+        let mut cursor = self.bucket(bucket)?;
         while let Some((key, value)) = cursor.next().map_err(|error| self.damaged(error))? {
-            leases.push(read_lease(key, value).map_err(|reason| SnapshotFileError::Entry {
-                bucket: "lease",
+            visit(key, value).map_err(|reason| SnapshotFileError::Entry {
+                bucket,
                 key: key.to_vec(),
                 reason,
-            })?);
+            })?;
         }
-        Ok(leases)
+        Ok(())
     }
 
     /// Takes all rows over into a new store, and completes it.
@@ -56,25 +69,23 @@ impl SnapshotFile {
         let mut last = Revision::INITIAL;
         let mut rows = 0;
         while let Some((key, value)) = cursor.next().map_err(|error| self.damaged(error))? {
-            let entry = EtcdEntry::decode(key, value).map_err(|reason| SnapshotFileError::Entry {
+            let row = Row::from_etcd(key, value).map_err(|reason| SnapshotFileError::Entry {
                 bucket: "key",
                 key: key.to_vec(),
                 reason,
             })?;
-            last = match entry {
-                EtcdEntry::Row(row) => {
-                    let revision = row.revision.main;
-                    into.row(row)?;
-                    rows += 1;
-                    revision
-                }
-                EtcdEntry::Revision(revision) => revision,
-            };
+            last = row.revision.main;
+            into.row(row)?;
+            rows += 1;
         }
         let compacted = self.compacted()?;
         let (revision, compacted) = match bump {
             None => (last.max(compacted.unwrap_or(last)), compacted),
-            Some(bump) => raise(last, bump).map(|raised| (raised, Some(raised)))?,
+            Some(bump) => {
+                let raised = raise(last, bump)?;
+                into.row(Row::mark(raised))?;
+                (raised, Some(raised))
+            }
         };
         let imported = Imported {
             revision,

@@ -6,10 +6,11 @@
 //! | bucket | key | value |
 //! |---|---|---|
 //! | `alarm` | alarm (protobuf: 1 member, 2 kind) | |
-//! | `auth` | `authRevision` | 8 bytes, big endian |
-//! | `authRoles`, `authUsers` | name | |
+//! | `auth` | `authRevision`; `authEnabled` | 8 bytes, big endian; 1 |
+//! | `authRoles` | name | protobuf: 1 name, 2 permissions (1 kind, 2 key, 3 range end) |
+//! | `authUsers` | name | protobuf: 1 name, 2 bcrypt hash, 3 roles, 4 options (1 no password) |
 //! | `cluster` | `clusterVersion`; `downgrade` | text; JSON |
-//! | `key` | revision | key and value, see [`kv_mvcc::EtcdEntry`] |
+//! | `key` | revision | key and value, see [`kv_mvcc::Row`] |
 //! | `lease` | ID, 8 bytes, big endian | protobuf: 1 ID, 2 granted seconds, 3 remaining seconds |
 //! | `members` | ID in hexadecimal | JSON |
 //! | `members_removed` | ID in hexadecimal | `removed` |
@@ -18,6 +19,7 @@
 //! | | `scheduledCompactRev`, `finishedCompactRev` | revision |
 //! | | `storageVersion` | text |
 
+mod auth;
 mod error;
 mod export;
 mod file;

@@ -102,7 +102,7 @@ pub(crate) fn downgrade_value(target: &str) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// A revision as bucket `meta` has it, and `key` where it is no row: 17 bytes.
+/// A revision as bucket `meta` has it: 17 bytes.
 pub(crate) fn revision(revision: Revision) -> Vec<u8> {
     let mut bytes = revision.get().to_be_bytes().to_vec();
     bytes.push(b'_');

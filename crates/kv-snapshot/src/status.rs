@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use kv_mvcc::EtcdEntry;
+use kv_mvcc::Row;
 use kv_types::Revision;
 use sha2::{Digest as _, Sha256};
 
@@ -65,23 +65,18 @@ struct Keys {
 
 impl Keys {
     fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), SnapshotFileError> {
-        let entry = EtcdEntry::decode(key, value).map_err(|reason| SnapshotFileError::Entry {
+        let row = Row::from_etcd(key, value).map_err(|reason| SnapshotFileError::Entry {
             bucket: "key",
             key: key.to_vec(),
             reason,
         })?;
-        match entry {
-            EtcdEntry::Row(row) => {
-                self.revision = row.revision.main;
-                let digest: [u8; 32] = Sha256::digest(&row.key).into();
-                let digest = std::array::from_fn(|i| digest[i]);
-                if row.tombstone {
-                    self.live.remove(&digest);
-                } else {
-                    self.live.insert(digest);
-                }
-            }
-            EtcdEntry::Revision(revision) => self.revision = revision,
+        self.revision = row.revision.main;
+        let digest: [u8; 32] = Sha256::digest(&row.key).into();
+        let digest = std::array::from_fn(|i| digest[i]);
+        if row.tombstone {
+            self.live.remove(&digest);
+        } else {
+            self.live.insert(digest);
         }
         Ok(())
     }

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::Password;
 use kv_backend::{BackendHome, MemoryHome};
 use kv_machine::{Alarm, AlarmKind, Frozen, Import, Machine, Member, RestoredState};
 use kv_mvcc::StoreOptions;
-use kv_types::{LogId, LogIndex, MemberId, Revision, Term};
+use kv_types::{KeyRange, LogId, LogIndex, MemberId, Revision, Term};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -55,6 +56,7 @@ fn import(path: &Path, bump: Option<u64>) -> Result<(Machine, Imported), Snapsho
         membership: Bytes::from_static(b"membership"),
         members: vec![member],
         leases: file.leases()?,
+        auth: file.auth()?,
     };
     let backend = MemoryHome::default().open().unwrap();
     let into = Import::begin(Arc::clone(&backend), StoreOptions::default(), state)?;
@@ -88,6 +90,12 @@ fn a_real_snapshot_has_the_hashes_that_etcd_says() {
     assert_eq!(machine.lessor().len(), 1);
     let (lease, ttl) = machine.lessor().iter().next().unwrap();
     assert_eq!(ttl, 1000);
+    let auth = machine.auth();
+    assert!(!auth.is_enabled());
+    let permissions = &auth.role("r1").unwrap().permissions;
+    assert_eq!(permissions.len(), 1);
+    assert_eq!(permissions[0].range, KeyRange::from_wire("k".into(), "l".into()));
+    assert!(matches!(&auth.user("root").unwrap().password, Password::Hash(hash) if hash.starts_with("$2a$")));
     let keys: Vec<_> = machine.lessor().keys(lease).into_iter().flatten().collect();
     assert_eq!(keys, ["leased"]);
 }
@@ -119,6 +127,7 @@ fn a_state_that_is_written_and_read_is_the_same() {
     let (before, after) = (machine.view(), again.view());
     assert_eq!(before.hash_kv(None).unwrap(), after.hash_kv(None).unwrap());
     assert_eq!(machine.freeze().leases, again.freeze().leases);
+    assert_eq!(machine.auth(), again.auth());
     assert_eq!(
         hash(&machine.freeze(), VERSIONS).unwrap(),
         hash(&again.freeze(), VERSIONS).unwrap()

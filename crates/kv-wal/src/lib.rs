@@ -31,6 +31,8 @@ mod driver;
 mod error;
 pub mod faulty;
 mod format;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod log;
 mod options;

@@ -15,6 +15,7 @@ mod matcher;
 mod message;
 mod queue;
 mod recent;
+mod share;
 mod slab;
 #[cfg(test)]
 mod tests;

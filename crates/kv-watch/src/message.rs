@@ -47,6 +47,8 @@ pub enum RejectReason {
     RangeEmpty,
     /// The id is taken on this stream.
     DuplicateId,
+    /// Watchers take all the memory there is for them, and those of this stream more than their share.
+    TooMany,
 }
 
 /// A response on its way to a client, in the order in which the stream must send it.

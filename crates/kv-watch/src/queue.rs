@@ -3,14 +3,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Outgoing;
+use crate::share::Share;
 use crate::slab::Key;
 
 /// Called when there is something to do. Must return at once, must not block, and must not call the hub.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
-
-/// Most bytes of events in one stream's queue before it counts as full, so that large values do not make its
-/// responses gigabytes. A single response may exceed it.
-pub(crate) const PUSHED_BYTES_MAX: usize = 16 << 20;
 
 /// Most answers to creates and cancels in one stream's queue. At this number no further request is taken, so
 /// a client that does not read its answers is not read either.
@@ -21,6 +18,7 @@ pub(crate) struct Queue {
     stream: Key,
     /// Most responses that are not answers to requests: events, progress, compaction.
     pushed_max: usize,
+    share: Arc<Share>,
     state: Mutex<State>,
     consumer: Waker,
     drained: Arc<Drained>,
@@ -35,17 +33,6 @@ struct State {
     answers: usize,
     /// A watcher found no room and waits for the queue to drain.
     starved: bool,
-}
-
-impl State {
-    fn has_room(&self, pushed_max: usize) -> bool {
-        self.pushed < pushed_max && self.pushed_bytes < PUSHED_BYTES_MAX
-    }
-
-    /// Whether enough has been sent for waiting watchers to go on. Half, so that they go on in batches.
-    fn is_low(&self, pushed_max: usize) -> bool {
-        self.pushed <= pushed_max / 2 && self.pushed_bytes <= PUSHED_BYTES_MAX / 2
-    }
 }
 
 /// The streams whose queues have drained since the hub last looked.
@@ -72,14 +59,30 @@ impl Drained {
 }
 
 impl Queue {
-    pub(crate) fn new(stream: Key, pushed_max: usize, consumer: Waker, drained: Arc<Drained>) -> Self {
+    pub(crate) fn new(
+        stream: Key,
+        pushed_max: usize,
+        share: Arc<Share>,
+        consumer: Waker,
+        drained: Arc<Drained>,
+    ) -> Self {
         Self {
             stream,
             pushed_max,
+            share,
             state: Mutex::default(),
             consumer,
             drained,
         }
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        state.pushed < self.pushed_max && state.pushed_bytes < self.share.pushed_bytes()
+    }
+
+    /// Whether enough has been sent for waiting watchers to go on. Half, so that they go on in batches.
+    fn is_low(&self, state: &State) -> bool {
+        state.pushed <= self.pushed_max / 2 && state.pushed_bytes <= self.share.pushed_bytes() / 2
     }
 
     /// Adds an answer to a request; the caller has checked [`Queue::takes_requests`], and only it adds answers.
@@ -94,7 +97,7 @@ impl Queue {
     /// when there is.
     pub(crate) fn push(&self, response: Outgoing, bytes: usize) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if !state.has_room(self.pushed_max) {
+        if !self.has_room(&state) {
             state.starved = true;
             return Err(Full);
         }
@@ -107,7 +110,7 @@ impl Queue {
     /// Adds a response that may as well be left out.
     pub(crate) fn push_if_room(&self, response: Outgoing) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if !state.has_room(self.pushed_max) {
+        if !self.has_room(&state) {
             return Err(Full);
         }
         state.pushed += 1;
@@ -118,7 +121,7 @@ impl Queue {
     /// Whether there is room; if not, the hub hears of it when there is.
     pub(crate) fn reserve(&self) -> Result<(), Full> {
         let mut state = lock(&self.state);
-        if state.has_room(self.pushed_max) {
+        if self.has_room(&state) {
             return Ok(());
         }
         state.starved = true;
@@ -151,7 +154,7 @@ impl Queue {
                 state.pushed_bytes -= bytes;
             }
         }
-        let refill = state.starved && state.is_low(self.pushed_max);
+        let refill = state.starved && self.is_low(&state);
         if refill {
             state.starved = false;
         }

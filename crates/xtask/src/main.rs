@@ -2,6 +2,7 @@
 
 mod diff;
 mod faults;
+mod fuzz;
 mod peers;
 mod run;
 mod sim;
@@ -31,6 +32,8 @@ cargo xtask COMMAND
   faults --minutes N [--seed S] [--peer etcd]
                  puts three real members under fault and checks what their clients saw (needs root; --help
                  lists its arguments)
+  fuzz --seconds N
+                 feeds every decoder mutated encodings, N seconds each
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -56,6 +59,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["sim", rest @ ..] => sim::run(rest),
         ["diff", rest @ ..] => diff::run(rest),
         ["faults", rest @ ..] => faults::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -96,6 +100,8 @@ const SIMULATED_SEEDS: &str = "200";
 
 /// About a minute's worth.
 const DIFFERENTIAL_OPS: &str = "60000";
+/// For each target. A long run is for a night.
+const FUZZ_SECONDS: &str = "3";
 
 fn test(rust: bool, with_peers: bool) -> Result<()> {
     cargo(&["build", "--release", "--package", "kvd", "--package", "kvctl"])?;
@@ -104,6 +110,7 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         suite.step("Rust", || {
             cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"])
         });
+        suite.step("fuzz", || fuzz::run(&["--seconds", FUZZ_SECONDS]));
         suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
         suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
         match faults::missing()? {

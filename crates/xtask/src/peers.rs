@@ -37,6 +37,12 @@ const PEERS: &[Peer] = &[
         needs: Tool::Go,
     },
     Peer {
+        name: "snapshots to a real etcd and back",
+        script: "snapshot/run.sh",
+        args: &[],
+        needs: Tool::Go,
+    },
+    Peer {
         name: "Python client",
         script: "python/run.sh",
         args: &[],

@@ -11,12 +11,16 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
     ("kv-bbolt", &[]),
+    ("kv-fuzz", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
-    ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
+    (
+        "kv-snapshot",
+        &["kv-auth", "kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"],
+    ),
     ("kv-auth", &["kv-types"]),
     (
         "kv-machine",

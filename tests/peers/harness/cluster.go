@@ -21,6 +21,8 @@ type Member struct {
 	// DataDir holds what it stores.
 	DataDir string
 
+	// program is the variable of the environment that names it.
+	program   string
 	arguments []string
 	process   *Process
 }
@@ -34,17 +36,22 @@ type Cluster struct {
 // StartCluster starts a fresh cluster of KVD_BIN processes with extra flags and waits until every member serves.
 func StartCluster(t testing.TB, memberCount int, flags ...string) *Cluster {
 	t.Helper()
+	cluster := NewCluster(t, memberCount, flags...)
+	cluster.Start(t, "KVD_BIN")
+	return cluster
+}
+
+// NewCluster chooses names, addresses and data directories, which are not made yet.
+func NewCluster(t testing.TB, memberCount int, flags ...string) *Cluster {
+	t.Helper()
 	cluster := &Cluster{}
-	var peers []string
 	for index := range memberCount {
-		member := &Member{
+		cluster.Members = append(cluster.Members, &Member{
 			Name:      fmt.Sprintf("m%d", index),
 			ClientURL: fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
 			PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
 			DataDir:   t.TempDir() + "/data",
-		}
-		peers = append(peers, member.Name+"="+member.PeerURL)
-		cluster.Members = append(cluster.Members, member)
+		})
 	}
 	for _, member := range cluster.Members {
 		member.arguments = append([]string{
@@ -54,17 +61,34 @@ func StartCluster(t testing.TB, memberCount int, flags ...string) *Cluster {
 			"--advertise-client-urls", member.ClientURL,
 			"--listen-peer-urls", member.PeerURL,
 			"--initial-advertise-peer-urls", member.PeerURL,
-			"--initial-cluster", strings.Join(peers, ","),
+			"--initial-cluster", cluster.Initial(),
 		}, flags...)
+	}
+	return cluster
+}
+
+// Initial returns the value of --initial-cluster.
+func (c *Cluster) Initial() string {
+	var peers []string
+	for _, member := range c.Members {
+		peers = append(peers, member.Name+"="+member.PeerURL)
+	}
+	return strings.Join(peers, ",")
+}
+
+// Start starts a process of the program that the variable names for each member, and waits until every one serves.
+func (c *Cluster) Start(t testing.TB, variable string) {
+	t.Helper()
+	for _, member := range c.Members {
+		member.program = variable
 		member.start(t)
 		// One clean-up for each member, also for one that is restarted: what a test starts later, such as a client
 		// of the cluster, ends before the cluster does.
 		t.Cleanup(func() { member.process.finish(t) })
 	}
-	for _, member := range cluster.Members {
+	for _, member := range c.Members {
 		member.waitUntilReady(t)
 	}
-	return cluster
 }
 
 // ClientURLs returns the client URL of every member.
@@ -95,7 +119,7 @@ func (m *Member) Restart(t testing.TB) {
 
 func (m *Member) start(t testing.TB) {
 	t.Helper()
-	m.process = start(t, m.Name, exec.Command(Tool(t, "KVD_BIN"), m.arguments...))
+	m.process = start(t, m.Name, exec.Command(Tool(t, m.program), m.arguments...))
 }
 
 func (m *Member) waitUntilReady(t testing.TB) {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches};
+use kv_client::Login;
 
 use super::flag::{self, Given, duration, integer, switch, text};
 use crate::failure::{Failure, code};
 use crate::print::{Format, Style};
+use crate::secret;
 
 /// Request size that the Go client allows unless told otherwise.
 const REQUEST_BYTES_MAX: usize = 2 << 20;
@@ -23,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) keepalive_timeout: Duration,
     pub(crate) request_bytes_max: usize,
     pub(crate) response_bytes_max: usize,
+    pub(crate) login: Option<Login>,
 }
 
 /// The flags.
@@ -62,9 +65,12 @@ pub(crate) fn arguments() -> Vec<Arg> {
         text("cacert", "Not supported yet (TLS)"),
         text("cert", "Not supported yet (TLS)"),
         text("key", "Not supported yet (TLS)"),
-        text("user", "Not supported yet (authentication)"),
-        text("password", "Not supported yet (authentication)"),
-        text("auth-jwt-token", "Not supported yet (authentication)"),
+        text(
+            "user",
+            "User, as name or name:password; asks for the password if there is none",
+        ),
+        text("password", "The user's password"),
+        text("auth-jwt-token", "Token to use instead of a user"),
         text("discovery-srv", "Not supported yet (DNS)").short('d'),
         text("discovery-srv-name", "Not supported yet (DNS)"),
     ];
@@ -105,8 +111,29 @@ impl Settings {
             keepalive_timeout: duration_of(given, "keepalive-timeout"),
             request_bytes_max: bytes_of(given, "max-request-bytes").unwrap_or(REQUEST_BYTES_MAX),
             response_bytes_max: bytes_of(given, "max-recv-bytes").unwrap_or(i32::MAX as usize),
+            login: login(given)?,
         })
     }
+}
+
+/// Who the user is. A password that was not given is asked for.
+fn login(given: &ArgMatches) -> Result<Option<Login>, Failure> {
+    let [user, password, token] = ["user", "password", "auth-jwt-token"].map(|name| given.text_of(name));
+    if !token.is_empty() {
+        return Ok(Some(Login::Token(token.to_owned())));
+    }
+    if user.is_empty() {
+        return Ok(None);
+    }
+    let (user, password) = match user.split_once(':') {
+        Some((user, password)) if given.text_of("password").is_empty() => (user, password.to_owned()),
+        _ if password.is_empty() => (user, secret::ask("Password: ")?),
+        _ => (user, password.to_owned()),
+    };
+    Ok(Some(Login::Password {
+        user: user.to_owned(),
+        password,
+    }))
 }
 
 fn duration_of(given: &ArgMatches, name: &str) -> Duration {
@@ -148,11 +175,6 @@ fn refuse_unsupported(given: &ArgMatches) -> Result<(), Failure> {
     }
     if !given.on("insecure-transport") {
         return Err(unsupported("--insecure-transport=false", "TLS"));
-    }
-    for name in ["user", "auth-jwt-token"] {
-        if !given.text_of(name).is_empty() {
-            return Err(unsupported(&format!("--{name}"), "authentication"));
-        }
     }
     if !given.text_of("discovery-srv").is_empty() {
         return Err(unsupported("--discovery-srv", "discovery through DNS"));
@@ -203,7 +225,6 @@ mod tests {
                 "--endpoints=h:1,https://h:2",
                 "endpoint https://h:2: TLS is not supported yet",
             ),
-            ("--user=root:pw", "--user: authentication is not supported yet"),
             (
                 "-d=example.org",
                 "--discovery-srv: discovery through DNS is not supported yet",
@@ -212,6 +233,29 @@ mod tests {
         ] {
             let failure = settings(&format!("kvctl get k {flag}")).unwrap_err();
             assert_eq!(failure, Failure::new(code::BAD_FEATURE, want));
+        }
+    }
+
+    #[test]
+    fn a_user_is_given_with_its_password_or_beside_it() {
+        let password = |user: &str, password: &str| {
+            Some(Login::Password {
+                user: user.into(),
+                password: password.into(),
+            })
+        };
+        for (flags, want) in [
+            ("--user=u:p:q", password("u", "p:q")),
+            ("--user=u --password=p", password("u", "p")),
+            ("--user=u:x --password=p", password("u:x", "p")),
+            ("--user=u --auth-jwt-token=t", Some(Login::Token("t".into()))),
+            ("--password=p", None),
+        ] {
+            assert_eq!(
+                settings(&format!("kvctl get k {flags}")).unwrap().login,
+                want,
+                "{flags}"
+            );
         }
     }
 

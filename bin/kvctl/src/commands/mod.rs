@@ -1,6 +1,7 @@
 //! The commands: what each takes, and what it does.
 
 pub(crate) mod alarm;
+pub(crate) mod auth;
 pub(crate) mod compaction;
 pub(crate) mod defrag;
 pub(crate) mod del;
@@ -11,8 +12,10 @@ pub(crate) mod lease;
 pub(crate) mod member;
 pub(crate) mod put;
 pub(crate) mod range;
+pub(crate) mod role;
 pub(crate) mod snapshot;
 pub(crate) mod txn;
+pub(crate) mod user;
 pub(crate) mod version;
 pub(crate) mod watch;
 
@@ -33,6 +36,9 @@ pub(crate) fn all() -> Vec<Command> {
         compaction::command(),
         member::command(),
         endpoint::command(),
+        auth::command(),
+        user::command(),
+        role::command(),
         snapshot::command(),
         alarm::command(),
         defrag::command(),
@@ -52,6 +58,9 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "lease" => lease::run(given, settings).await,
         "compaction" => compaction::run(given, settings).await,
         "member" => member::run(given, settings).await,
+        "auth" => auth::run(given, settings).await,
+        "user" => user::run(given, settings).await,
+        "role" => role::run(given, settings).await,
         "snapshot" => snapshot::run(given, settings).await,
         "alarm" => alarm::run(given, settings).await,
         "defrag" => defrag::run(given, settings).await,

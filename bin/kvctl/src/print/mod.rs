@@ -1,5 +1,6 @@
 //! Responses as text. Nothing here calls a server or writes to a file.
 
+mod auth;
 mod endpoint;
 mod fields;
 mod json;
@@ -12,6 +13,7 @@ mod txn;
 mod upkeep;
 mod watch;
 
+pub(crate) use auth::{AuthStatus, Changed, RoleShown, Roles, UserRoles, Users};
 pub(crate) use endpoint::{Hash, Hashes, Health, Healths, Status, Statuses};
 pub(crate) use kv::{Deleted, Found, Stored};
 pub(crate) use lease::{Granted, KeptAlive, Leases, Revoked, TimeToLive};

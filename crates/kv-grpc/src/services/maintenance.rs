@@ -134,6 +134,14 @@ fn parse_version(text: &str) -> Result<(u64, u64), Refusal> {
     }
 }
 
+pub(crate) async fn defragment(
+    server: Server,
+    _: etcd::DefragmentRequest,
+) -> Result<etcd::DefragmentResponse, Status> {
+    server.defragment().await.map_err(status)?;
+    Ok(etcd::DefragmentResponse { header: None })
+}
+
 /// The whole state as an etcd snapshot.
 pub(crate) async fn snapshot(
     server: Server,

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod cluster;
+pub(crate) mod cost;
 pub(crate) mod health;
 pub(crate) mod kv;
 pub(crate) mod lease;

@@ -6,6 +6,8 @@ mod service;
 
 pub(crate) use frame::WatchCodec;
 pub(crate) use service::watch;
+#[cfg(test)]
+pub(crate) use service::watch_create;
 
 #[cfg(test)]
 mod testing {

@@ -12,7 +12,7 @@ use tonic::{Status, Streaming};
 
 use super::fragments;
 use super::frame::Frame;
-use crate::error::{COMPACTED, STOPPED, status, watch_denial};
+use crate::error::{COMPACTED, STOPPED, TOO_MANY_REQUESTS, status, watch_denial};
 use crate::{convert, oversize};
 
 pub(crate) type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -167,7 +167,7 @@ async fn message(
     }
 }
 
-fn watch_create(create: etcd::WatchCreateRequest) -> WatchCreate {
+pub(crate) fn watch_create(create: etcd::WatchCreateRequest) -> WatchCreate {
     use etcd::watch_create_request::FilterType;
 
     let key = if create.key.is_empty() {
@@ -194,6 +194,7 @@ fn reason_text(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::Compacted => COMPACTED,
         RejectReason::RangeEmpty => "mvcc: watcher range is empty",
+        RejectReason::TooMany => TOO_MANY_REQUESTS,
         RejectReason::DuplicateId => "mvcc: duplicate watch ID provided on the WatchStream",
     }
 }

@@ -46,6 +46,8 @@
 mod builder;
 mod chunk;
 mod damaged;
+#[cfg(test)]
+mod fuzz;
 mod id;
 mod info;
 mod keys;

@@ -22,7 +22,7 @@ fn put(main: i64, sub: u32, key: &str, value: &[u8]) -> Row {
 }
 
 /// One row of each kind, some that pack well.
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let leased = Row {
         lease: Some(LeaseId::new(-7)),
         ..put(5, 0, "leased", b"v")
@@ -39,7 +39,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn encode(rows: &[Row]) -> EncodedBlock {
+pub(super) fn encode(rows: &[Row]) -> EncodedBlock {
     let mut builder = BlockBuilder::default();
     for row in rows {
         assert!(builder.fits(row));
@@ -48,7 +48,7 @@ fn encode(rows: &[Row]) -> EncodedBlock {
     builder.finish(17).unwrap()
 }
 
-fn decode(id: BlockId, keys: &[u8], values: &[u8]) -> Result<Vec<Row>, Damaged> {
+pub(super) fn decode(id: BlockId, keys: &[u8], values: &[u8]) -> Result<Vec<Row>, Damaged> {
     let keys = Keys::decode(id, keys)?;
     let values = Values::decode(id, values)?;
     keys.check_values(id, &values)?;

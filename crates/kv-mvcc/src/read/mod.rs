@@ -1,8 +1,11 @@
 //! Answers from one consistent state: the same for a view and, within a write, for the writer.
 
 mod compare;
+mod cost;
 mod hash;
 mod range;
+
+pub use cost::RangeCost;
 
 use bytes::Bytes;
 use kv_types::planted::{Bug, is_planted};

@@ -104,7 +104,7 @@ impl Reader<'_> {
 ///
 /// A range by another target than the key but without an order is sorted only after its first keys were
 /// fetched, unless it has a filter: as in etcd, and so seen by clients.
-fn fetch_max(request: &RangeRequest) -> usize {
+pub(super) fn fetch_max(request: &RangeRequest) -> usize {
     let by_key = request.sort_target == SortTarget::Key;
     let first_suffice = match request.sort_order {
         SortOrder::None => by_key || !has_filter(request),

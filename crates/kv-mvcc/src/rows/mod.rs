@@ -32,6 +32,7 @@ mod checkpoint;
 mod iter;
 mod names;
 mod open;
+mod relocate;
 mod rewrite;
 mod source;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use block_info::BlockInfo;
 
 pub(crate) use checkpoint::CheckpointPlan;
 pub use checkpoint::{Fill, Finished};
+pub use relocate::Relocation;
 pub(crate) use source::Caching;
 pub use view::RowsSizes;
 pub(crate) use view::RowsView;

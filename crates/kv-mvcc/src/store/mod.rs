@@ -115,6 +115,15 @@ impl Store {
         }
     }
 
+    /// Goes on in another backend, to which a [`Relocation`](crate::Relocation) has copied everything. Views made
+    /// before read on in the one before.
+    ///
+    /// # Panics
+    /// If a checkpoint was begun and not finished.
+    pub fn move_to(&mut self, backend: Arc<dyn Backend>) {
+        self.rows.move_to(backend);
+    }
+
     fn reader(&self) -> Reader<'_> {
         Reader {
             state: &self.state,

@@ -10,4 +10,6 @@ pub(crate) use primitive::{Malformed, Reader, Write};
 pub(crate) use record::*;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -46,13 +46,13 @@ impl Server {
     }
 
     /// Reads what `range` allows to be read, after `check` by the auth state that belongs to it.
-    pub(crate) async fn judged<T>(
+    pub(crate) async fn judged<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         check: impl Fn(KeyAccess<'_>) -> Result<(), AuthError>,
-        read: impl Fn() -> Result<T, RequestError>,
+        read: impl Fn() -> F,
     ) -> Result<T, RequestError> {
         if self.credentials == Credentials::Member {
-            return read();
+            return read().await;
         }
         loop {
             let board = &self.shell.replica.auth;
@@ -65,7 +65,7 @@ impl Server {
                     lessor: None,
                 })?;
             }
-            let result = read()?;
+            let result = read().await?;
             if board.epoch() == epoch {
                 return Ok(result);
             }

@@ -57,6 +57,7 @@ impl Hub {
                     to,
                     source,
                     wanted,
+                    share: self.share.pushed_bytes(),
                 });
             }
         }
@@ -85,6 +86,7 @@ impl Hub {
             to: self.revision,
             source: Source::Recent(chunks),
             wanted,
+            share: self.share.pushed_bytes(),
         };
         let caught_up = rest.read(history)?;
         self.hand_out(caught_up);

@@ -21,6 +21,7 @@ use crate::groups::Groups;
 use crate::matcher::Interest;
 use crate::queue::{Drained, Queue};
 use crate::recent::Recent;
+use crate::share::{Share, WATCHERS_BYTES_MAX, watcher_bytes};
 use crate::slab::{Key, Slab};
 use crate::{Outgoing, RejectReason, StreamReceiver, Waker, WatchCreate};
 use watcher::{State, Watcher};
@@ -105,6 +106,9 @@ pub struct Hub {
     turn: Revision,
     recent: Recent,
     drained: Arc<Drained>,
+    share: Arc<Share>,
+    /// About what all watchers take.
+    watchers_bytes: usize,
     /// When each stream reports progress next.
     ticks: BTreeSet<(Duration, Key)>,
 }
@@ -118,6 +122,8 @@ struct Stream {
     next_id: i64,
     /// Watchers that wait for the queue to drain.
     blocked: BTreeSet<Key>,
+    /// About what its watchers take.
+    watchers_bytes: usize,
     progress_interval: Duration,
     next_tick: Duration,
 }
@@ -151,6 +157,8 @@ impl Hub {
             turn: Revision::ZERO,
             recent: Recent::new(options.recent_changes_max, options.recent_bytes_max),
             drained: Arc::new(Drained::new(work)),
+            share: Arc::new(Share::new()),
+            watchers_bytes: 0,
             ticks: BTreeSet::new(),
         }
     }
@@ -177,6 +185,7 @@ impl Hub {
         let queue = Arc::new(Queue::new(
             key,
             self.options.responses_max,
+            Arc::clone(&self.share),
             waker,
             Arc::clone(&self.drained),
         ));
@@ -189,9 +198,11 @@ impl Hub {
             ended: BTreeSet::new(),
             next_id: 0,
             blocked: BTreeSet::new(),
+            watchers_bytes: 0,
             progress_interval,
             next_tick,
         });
+        self.share.divide(self.streams.len());
         self.ticks.insert((next_tick, key));
         (StreamId(key), StreamReceiver::new(queue))
     }
@@ -211,6 +222,7 @@ impl Hub {
         }
         self.ticks.remove(&(next_tick, key));
         self.streams.remove(key);
+        self.share.divide(self.streams.len());
     }
 
     /// Creates a watcher, or rejects it; the answer goes through the stream, and before any event of the
@@ -220,11 +232,21 @@ impl Hub {
     /// [`Busy`] if too many answers wait to be sent.
     pub fn create(&mut self, stream: StreamId, create: WatchCreate) -> Result<(), Busy> {
         let StreamId(key) = stream;
+        let streams = self.streams.len();
         let Some(open) = self.streams.get_mut(key) else {
             return Ok(());
         };
         if !open.queue.takes_requests() {
             return Err(Busy);
+        }
+        let bytes = watcher_bytes(&create);
+        let is_fair = open.watchers_bytes + bytes <= WATCHERS_BYTES_MAX / streams;
+        if self.watchers_bytes >= WATCHERS_BYTES_MAX && !is_fair {
+            open.queue.answer(Outgoing::Rejected {
+                reason: RejectReason::TooMany,
+                revision: self.revision,
+            });
+            return Ok(());
         }
         let id = match admit(open, &create) {
             Ok(id) => id,
@@ -253,9 +275,13 @@ impl Hub {
             progress_notify: create.progress_notify,
             fragment: create.fragment,
             quiet: true,
+            bytes,
             state: State::Nowhere,
         });
-        self.streams[key].watchers.insert(id, watcher);
+        self.watchers_bytes += bytes;
+        let open = &mut self.streams[key];
+        open.watchers_bytes += bytes;
+        open.watchers.insert(id, watcher);
         self.enter(watcher, State::from(start, self.revision));
         Ok(())
     }
@@ -287,7 +313,10 @@ impl Hub {
     fn remove_watcher(&mut self, key: Key) {
         self.leave(key);
         if let Some(watcher) = self.watchers.remove(key) {
-            self.streams[watcher.stream].watchers.remove(&watcher.id);
+            self.watchers_bytes -= watcher.bytes;
+            let stream = &mut self.streams[watcher.stream];
+            stream.watchers_bytes -= watcher.bytes;
+            stream.watchers.remove(&watcher.id);
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::recent::{Chunk, Logged};
 use crate::slab::Key;
 use crate::{Event, History};
 
-/// A round stops at the end of the revision in which the events it has found reach this many bytes.
+/// A round stops at the end of the revision in which the events it has found reach this many bytes, or a stream's
+/// share of memory, if that is less.
 const ROUND_BYTES_MAX: usize = 4 << 20;
 
 /// A round of catching up: who needs what. Reading it takes no hub.
@@ -22,6 +23,8 @@ pub struct CatchUp {
     pub(super) to: Revision,
     pub(super) source: Source,
     pub(super) wanted: Vec<Wanted>,
+    /// Bytes that each stream has room for.
+    pub(super) share: usize,
 }
 
 #[derive(Debug)]
@@ -69,8 +72,9 @@ impl CatchUp {
             to,
             source,
             wanted,
+            share,
         } = self;
-        let mut reader = Reader::new(wanted, to);
+        let mut reader = Reader::new(wanted, to, ROUND_BYTES_MAX.min(share));
         match source {
             Source::Recent(chunks) => {
                 let changes = chunks.iter().flat_map(|chunk| &chunk.changes);
@@ -106,10 +110,11 @@ struct Reader {
     /// The revision being read.
     current: Option<Revision>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 impl Reader {
-    fn new(wanted: Vec<Wanted>, to: Revision) -> Self {
+    fn new(wanted: Vec<Wanted>, to: Revision, bytes_max: usize) -> Self {
         let mut matcher = Matcher::new();
         let mut interests: Vec<Interest> = Vec::new();
         let mut shares: Vec<Share> = Vec::new();
@@ -141,6 +146,7 @@ impl Reader {
             reached: to,
             current: None,
             bytes: 0,
+            bytes_max,
         }
     }
 
@@ -148,7 +154,7 @@ impl Reader {
         let revision = logged.revision();
         if let Some(current) = self.current.replace(revision)
             && current != revision
-            && self.bytes >= ROUND_BYTES_MAX
+            && self.bytes >= self.bytes_max
         {
             self.reached = current;
             return ControlFlow::Break(());

@@ -19,6 +19,8 @@ pub(super) struct Watcher {
     pub(super) fragment: bool,
     /// No event was sent since the stream last reported progress.
     pub(super) quiet: bool,
+    /// About what it takes.
+    pub(super) bytes: usize,
     pub(super) state: State,
 }
 

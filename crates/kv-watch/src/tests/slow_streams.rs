@@ -2,9 +2,10 @@ use std::sync::atomic::Ordering;
 
 use kv_types::WatchId;
 
-use super::world::{World, from, watch_all, with_id};
-use crate::queue::{ANSWERS_MAX, PUSHED_BYTES_MAX};
-use crate::{Busy, HubOptions, Outgoing};
+use super::world::{Stream, World, from, watch, watch_all, with_id};
+use crate::queue::ANSWERS_MAX;
+use crate::share::{PUSHED_BYTES_MAX, PUSHED_BYTES_MIN, WATCHER_BYTES, WATCHERS_BYTES_MAX};
+use crate::{Busy, HubOptions, Outgoing, RejectReason};
 
 #[test]
 fn a_slow_stream_loses_nothing_and_holds_up_nobody() {
@@ -59,6 +60,60 @@ fn a_queue_is_full_at_so_many_bytes_too() {
     world.catch_up();
     assert_eq!(stream.take().len(), 2);
     assert_eq!(world.hub.counts().unsynced, 0);
+}
+
+#[test]
+fn the_more_streams_there_are_the_less_each_may_leave_unread() {
+    let mut world = World::new();
+    let stream = world.watching(watch_all());
+    let others: Vec<_> = (0..5000).map(|_| world.open()).collect();
+    let large = "x".repeat(PUSHED_BYTES_MIN / 4);
+    for _ in 0..6 {
+        world.put("a", &large);
+    }
+    world.catch_up();
+    assert_eq!(stream.take().len(), 4);
+    for other in others {
+        world.hub.close_stream(other.id);
+    }
+    world.catch_up();
+    world.put("a", &large);
+    assert_eq!(
+        stream.take().len(),
+        2,
+        "what it missed in one, and what came then"
+    );
+    assert_eq!(world.hub.counts().unsynced, 0);
+}
+
+#[test]
+fn watchers_are_rejected_when_they_take_all_memory_and_others_have_their_share() {
+    let mut world = World::new();
+    let [greedy, other] = [(); 2].map(|()| world.open());
+    let key = "k".repeat(WATCHERS_BYTES_MAX / 64);
+    let created = |world: &mut World, stream: &Stream| {
+        world.hub.create(stream.id, watch(&key, "")).unwrap();
+        let answer = stream.receiver.try_next();
+        if matches!(
+            answer,
+            Some(Outgoing::Rejected {
+                reason: RejectReason::TooMany,
+                ..
+            })
+        ) {
+            return false;
+        }
+        assert!(matches!(answer, Some(Outgoing::Created { .. })));
+        true
+    };
+    let watchers = (0..).take_while(|_| created(&mut world, &greedy)).count();
+    assert_eq!(watchers, 32);
+    assert_eq!((0..).take_while(|_| created(&mut world, &other)).count(), 15);
+    world.hub.cancel(greedy.id, WatchId::new(0)).unwrap();
+    world.hub.close_stream(other.id);
+    greedy.take();
+    assert!(created(&mut world, &greedy));
+    assert!(WATCHER_BYTES < key.len());
 }
 
 #[test]
