@@ -5,5 +5,7 @@ mod bootstrap;
 mod durability;
 mod hostile;
 mod overload;
+mod passwords;
 mod pause;
 mod process;
+mod secrets;

@@ -34,7 +34,7 @@ const RANGES: usize = 200;
 const CONNECTIONS: usize = 20;
 
 /// Memory that a member may take, in MiB.
-const PEAK_MIB: u64 = 900;
+const PEAK_MIB: u64 = 1100;
 
 const LEASE: i64 = 77;
 

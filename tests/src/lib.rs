@@ -8,6 +8,7 @@ mod memory;
 mod ports;
 mod process;
 mod random;
+mod secrets;
 mod writers;
 
 pub use cluster::{Cluster, Member};
@@ -16,4 +17,5 @@ pub use memory::peak_mib;
 pub use ports::free_ports;
 pub use process::{Output, Process, server_binary};
 pub use random::Random;
+pub use secrets::leak;
 pub use writers::{Acknowledged, Writers};

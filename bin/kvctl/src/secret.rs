@@ -18,8 +18,8 @@ pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
     let hidden = Hidden::new();
     let line = read_line(&mut io::stdin().lock()).map_err(failed)?;
     drop(hidden);
-    // One for what was typed unseen, and one that etcdctl prints besides.
-    print!("\n\n");
+    // For what was typed unseen.
+    println!();
     Ok(line.trim().to_owned())
 }
 

@@ -47,6 +47,9 @@ struct Flags {
     /// Applied entries between two snapshots of the log
     #[arg(long, default_value_t = Options::DEFAULT_SNAPSHOT_COUNT)]
     snapshot_count: u64,
+    /// Entries before a snapshot that stay in the log for members that lag a little
+    #[arg(long, default_value_t = Options::default().snapshot_catchup_entries)]
+    snapshot_catchup_entries: u64,
     /// debug, info, warn, error, panic or fatal
     #[arg(long, default_value_t = Options::default().log_level)]
     log_level: String,
@@ -113,6 +116,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Request, Refus
         heartbeat_interval: flags.heartbeat_interval,
         election_timeout: flags.election_timeout,
         snapshot_count: flags.snapshot_count,
+        snapshot_catchup_entries: flags.snapshot_catchup_entries,
         log_level: flags.log_level,
         watch_progress_notify_interval: flags.watch_progress_notify_interval,
         quota_backend_bytes: flags.quota_backend_bytes,
@@ -196,6 +200,19 @@ mod tests {
             );
         }
         assert_eq!(parse_words("-version").unwrap(), Request::Version);
+    }
+
+    #[test]
+    fn snapshots_are_paced_by_two_flags() {
+        let expected = Options {
+            snapshot_count: 500,
+            snapshot_catchup_entries: 100,
+            ..Options::default()
+        };
+        assert_eq!(
+            parse_words("--snapshot-count 500 --snapshot-catchup-entries 100").unwrap(),
+            Request::Serve(Box::new(expected))
+        );
     }
 
     #[test]

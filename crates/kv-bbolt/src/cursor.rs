@@ -47,6 +47,9 @@ impl Seen {
     }
 }
 
+/// A key and its value.
+pub type Entry<'a> = (&'a [u8], &'a [u8]);
+
 /// The keys of a bucket in their order.
 #[derive(Debug)]
 pub struct Cursor<'a, R> {
@@ -90,7 +93,7 @@ impl<'a, R: ReadAt> Cursor<'a, R> {
         clippy::should_implement_trait,
         reason = "what it gives out is borrowed from it"
     )]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, ImageError> {
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, ImageError> {
         if !self.advance()? {
             return Ok(None);
         }

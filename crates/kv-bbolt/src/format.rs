@@ -3,6 +3,11 @@
 /// The size of the pages that are written.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
+/// The same, as a meta says it.
+pub(crate) const META_PAGE_BYTES: u32 = 4096;
+
+const _: () = assert!(PAGE_BYTES == META_PAGE_BYTES as usize);
+
 /// What a page header takes, and each element.
 pub(crate) const HEADER_BYTES: usize = 16;
 pub(crate) const ELEMENT_BYTES: usize = 16;

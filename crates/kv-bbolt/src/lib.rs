@@ -41,7 +41,7 @@ mod tests;
 mod tree;
 mod writer;
 
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Entry};
 pub use error::{ImageError, WriteError};
 pub use image::{Image, ReadAt};
 pub use writer::Writer;

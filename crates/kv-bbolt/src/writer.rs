@@ -1,7 +1,7 @@
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 
 use crate::error::WriteError;
-use crate::format::{BUCKET_FLAG, Header, META_BYTES, Meta, PAGE_BYTES, kind};
+use crate::format::{BUCKET_FLAG, Header, META_BYTES, META_PAGE_BYTES, Meta, PAGE_BYTES, kind};
 use crate::tree::{Pages, Tree};
 
 /// Writes an image from buckets and keys that come in ascending order. Memory: a page of each level.
@@ -85,7 +85,7 @@ fn meta_page(id: u64, root: u64, free_list: u64, pages: u64) -> [u8; PAGE_BYTES]
         overflow: 0,
     };
     let meta = Meta {
-        page_bytes: PAGE_BYTES as u32,
+        page_bytes: META_PAGE_BYTES,
         root,
         free_list,
         pages,

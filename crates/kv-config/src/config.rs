@@ -35,6 +35,8 @@ pub struct Config {
     pub election_timeout: Duration,
     /// Applied entries between two snapshots of the log.
     pub snapshot_count: u64,
+    /// Entries before a snapshot that stay in the log for followers that lag a little.
+    pub snapshot_catchup_entries: u64,
     /// Interval of progress notifications to watchers.
     pub watch_progress_notify_interval: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
@@ -113,6 +115,7 @@ impl Config {
                 0 => Options::DEFAULT_SNAPSHOT_COUNT,
                 count => count,
             },
+            snapshot_catchup_entries: options.snapshot_catchup_entries,
             watch_progress_notify_interval: progress_interval(options)?,
             quota_bytes: match u64::try_from(options.quota_backend_bytes) {
                 Ok(0) => Some(Options::DEFAULT_QUOTA_BYTES),

@@ -27,6 +27,8 @@ pub struct Options {
     pub election_timeout: u64,
     /// Applied entries between two snapshots of the log; 0 takes the default.
     pub snapshot_count: u64,
+    /// Entries before a snapshot that stay in the log for followers that lag a little.
+    pub snapshot_catchup_entries: u64,
     /// `debug`, `info`, `warn`, `error`, `panic` or `fatal`.
     pub log_level: String,
     /// Interval of progress notifications, a Go duration such as `10m`.
@@ -69,6 +71,7 @@ impl Default for Options {
             heartbeat_interval: 100,
             election_timeout: 1000,
             snapshot_count: Self::DEFAULT_SNAPSHOT_COUNT,
+            snapshot_catchup_entries: 5_000,
             log_level: "info".into(),
             watch_progress_notify_interval: "10m".into(),
             quota_backend_bytes: 0,

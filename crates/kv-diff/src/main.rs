@@ -1,7 +1,7 @@
 //! Differential runs: the same random requests to a real etcd and to kvd, whole answers compared.
 //!
 //! `kv-diff OPS SEED PAIRS` prints each difference as the smallest script that shows it, and ends with one line of
-//! totals; its exit code is 1 if there was a difference. The programs are `ETCD_BIN` and `KVD_BIN`.
+//! totals; its exit code is 1 if there was a difference. The programs are `REAL_ETCD` and `KVD_BIN`.
 
 mod answer;
 mod calls;
@@ -45,7 +45,7 @@ fn plan() -> Result<Plan> {
     let [ops, seed, pairs] = &words[..] else {
         bail!("kv-diff OPS SEED PAIRS");
     };
-    let etcd = PathBuf::from(std::env::var_os("ETCD_BIN").context("ETCD_BIN names a real etcd")?);
+    let etcd = PathBuf::from(std::env::var_os("REAL_ETCD").context("REAL_ETCD names a real etcd")?);
     let etcd = etcd
         .canonicalize()
         .with_context(|| format!("no etcd at {}", etcd.display()))?;

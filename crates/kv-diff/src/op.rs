@@ -64,7 +64,14 @@ impl Op {
             Self::KeepAlive(ids) => ids.iter_mut().for_each(lease),
             Self::TimeToLive(request) => lease(&mut request.id),
             Self::Watch(request) => clock.resolve(&mut request.start_revision),
-            Self::HashKv(revision) => clock.resolve(revision),
+            Self::HashKv(revision) => {
+                clock.resolve(revision);
+                // A negative one makes etcd hash nothing; for the compacted one it keeps an answer from the time of
+                // the compaction.
+                if *revision < 0 || *revision == clock.compacted {
+                    *revision = 0;
+                }
+            }
             Self::Delete(_)
             | Self::Leases
             | Self::Expire(_)

@@ -16,7 +16,7 @@ use crate::calls::Calls;
 use crate::names::Names;
 
 /// How long an answer may take that must come.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait for an answer that comes only if the server is ready to give it.
 const RETRY: Duration = Duration::from_millis(25);
 
@@ -28,6 +28,8 @@ pub(crate) struct Watching {
     /// Watchers, with the revisions they start at.
     live: BTreeMap<i64, i64>,
     seen: BTreeMap<i64, Vec<Event>>,
+    /// The last compaction before the last watcher.
+    compacted: i64,
 }
 
 impl Watching {
@@ -57,6 +59,7 @@ impl Watching {
             responses,
             live: BTreeMap::new(),
             seen: BTreeMap::new(),
+            compacted: 0,
         }
     }
 
@@ -89,6 +92,7 @@ impl Watching {
         names: &Names,
     ) -> Result<Answer, Answer> {
         let start = request.start_revision;
+        self.compacted = compacted;
         self.send(Some(RequestUnion::CreateRequest(request)));
         let created = self.until(names, |response| response.created).await?;
         if created.canceled {
@@ -167,7 +171,13 @@ impl Watching {
         }
     }
 
-    fn keep(&mut self, response: etcd::WatchResponse) -> Result<(), Answer> {
+    fn keep(&mut self, mut response: etcd::WatchResponse) -> Result<(), Answer> {
+        for event in &mut response.events {
+            // etcd does not tell what was before an event at the compacted revision; kvd does, while it has it.
+            if revision_of(event) <= self.compacted {
+                event.prev_kv = None;
+            }
+        }
         if response.events.is_empty() {
             // Progress that was asked for before and is not waited for any more.
             let stale = response.watch_id == -1 && !response.created && !response.canceled;
@@ -194,12 +204,15 @@ fn is_progress(response: &etcd::WatchResponse, current: i64) -> bool {
         && revision == Some(current)
 }
 
+fn revision_of(event: &Event) -> i64 {
+    event.kv.as_ref().map_or(0, |kv| kv.mod_revision)
+}
+
 /// What is wrong with events after those that were seen before.
 fn fault(seen: &[Event], response: &etcd::WatchResponse) -> Option<&'static str> {
-    let revision = |event: &Event| event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
-    let before = seen.last().map_or(0, revision);
-    let first = response.events.first().map_or(0, revision);
-    let last = response.events.last().map_or(0, revision);
+    let before = seen.last().map_or(0, revision_of);
+    let first = response.events.first().map_or(0, revision_of);
+    let last = response.events.last().map_or(0, revision_of);
     let header = response.header.as_ref();
     if first <= before {
         Some("a revision in two responses, or out of order")

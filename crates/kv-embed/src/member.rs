@@ -216,6 +216,7 @@ fn raft_options(config: &Config, options: &ServerOptions, snapshot_dir: PathBuf)
         election_timeout: config.election_timeout,
         request_timeout: options.request_timeout(),
         snapshot_count: config.snapshot_count,
+        catchup_entries: config.snapshot_catchup_entries,
         ..RaftOptions::new(options.member_id, snapshot_dir)
     }
 }

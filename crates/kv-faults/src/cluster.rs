@@ -138,7 +138,8 @@ fn flags(index: usize, dir: &Path) -> Vec<String> {
         format!("--initial-advertise-peer-urls={}", peer(index)),
         format!("--initial-cluster={}", cluster.join(",")),
         // Snapshots come often, so that members which lag are sent them.
-        "--snapshot-count=2000".to_owned(),
+        "--snapshot-count=500".to_owned(),
+        "--snapshot-catchup-entries=100".to_owned(),
         "--watch-progress-notify-interval=1s".to_owned(),
     ]
 }

@@ -112,10 +112,10 @@ mod tests {
         };
         assert_eq!(inputs(3), inputs(3));
         assert_ne!(inputs(3), inputs(5));
-        assert!(inputs(3).len() > 900);
+        assert!(inputs(3).len() > 600, "{}", inputs(3).len());
         let longer = inputs(3).iter().filter(|input| input.len() > 300).count();
         let shorter = inputs(3).iter().filter(|input| input.len() < 8).count();
-        assert!(longer > 50 && shorter > 50, "{longer} {shorter}");
+        assert!(longer > 20 && shorter > 20, "{longer} {shorter}");
     }
 
     #[test]

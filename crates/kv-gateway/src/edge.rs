@@ -8,23 +8,29 @@ use kv_grpc::{Answer, Grpc, RequestBody};
 use kv_server::Server;
 use tower::Service;
 
-use crate::pages::Pages;
+use crate::json;
+use crate::pages::{Pages, allow_browsers};
 
 /// What a member serves on a client port: gRPC to those who speak it, pages to all others. Clones share
 /// everything; each connection takes one.
 #[derive(Clone)]
 pub struct Edge {
     grpc: Option<Grpc>,
+    /// Bytes of one message in JSON.
+    json_bytes_max: usize,
     pages: Pages,
 }
 
 impl Edge {
     /// Serves this member.
     pub fn new(server: Server) -> Self {
+        // In JSON bytes take four thirds of their length, and names take some more.
+        let json_bytes_max = server.limits().message_bytes_max() * 2;
         let grpc = Grpc::new(server.clone());
         let pages = Pages::new(server, grpc.calls().clone());
         Self {
             grpc: Some(grpc),
+            json_bytes_max,
             pages,
         }
     }
@@ -34,6 +40,7 @@ impl Edge {
     pub fn for_connection(&self) -> Self {
         Self {
             grpc: self.grpc.as_ref().map(Grpc::for_connection),
+            json_bytes_max: self.json_bytes_max,
             pages: self.pages.clone(),
         }
     }
@@ -42,6 +49,7 @@ impl Edge {
     pub fn metrics_only(&self) -> Self {
         Self {
             grpc: None,
+            json_bytes_max: self.json_bytes_max,
             pages: self.pages.metrics_only(),
         }
     }
@@ -57,10 +65,18 @@ impl<B: RequestBody> Service<Request<B>> for Edge {
     }
 
     fn call(&mut self, request: Request<B>) -> Answer {
-        if let Some(grpc) = &mut self.grpc
-            && is_grpc(&request)
-        {
-            return grpc.call(request);
+        if let Some(grpc) = &mut self.grpc {
+            if is_grpc(&request) {
+                return grpc.call(request);
+            }
+            if json::is_json_path(request.uri().path()) && request.method() != http::Method::OPTIONS {
+                let (grpc, json_bytes_max) = (grpc.clone(), self.json_bytes_max);
+                return Box::pin(async move {
+                    let mut answer = json::answer(grpc, request, json_bytes_max).await;
+                    allow_browsers(answer.headers_mut());
+                    Ok(answer)
+                });
+            }
         }
         let pages = self.pages.clone();
         Box::pin(async move {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue,
 };
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use kv_grpc::Calls;
 use kv_server::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Server};
 use serde::Serialize;
@@ -55,17 +55,7 @@ impl Pages {
             Method::OPTIONS => Page::default(),
             method => self.find(&method, &uri).await,
         };
-        let headers = page.headers_mut();
-        let value = HeaderValue::from_static;
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_METHODS,
-            value("POST, GET, OPTIONS, PUT, DELETE"),
-        );
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value("*"));
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            value("accept, content-type, authorization"),
-        );
+        allow_browsers(page.headers_mut());
         page
     }
 
@@ -86,6 +76,20 @@ impl Pages {
             },
         }
     }
+}
+
+/// Lets pages of any origin in a browser make requests.
+pub(crate) fn allow_browsers(headers: &mut HeaderMap) {
+    let value = HeaderValue::from_static;
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        value("POST, GET, OPTIONS, PUT, DELETE"),
+    );
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value("*"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        value("accept, content-type, authorization"),
+    );
 }
 
 fn version() -> Page {

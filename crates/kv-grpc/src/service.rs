@@ -21,6 +21,7 @@ use crate::error::{NO_LEADER, Refusal};
 use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
 use crate::services::cost::Cost;
+use crate::services::recipes::{election, lock};
 use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
 use crate::{Method, access, leader, oversize};
@@ -206,20 +207,20 @@ async fn dispatch<B: RequestBody>(
         Method::RoleDelete => unary(server, request, auth::role_delete).await,
         Method::RoleGrantPermission => unary(server, request, auth::role_grant_permission).await,
         Method::RoleRevokePermission => unary(server, request, auth::role_revoke_permission).await,
+        Method::Lock => unary(server, request, lock::lock).await,
+        Method::Unlock => unary(server, request, lock::unlock).await,
+        Method::Campaign => unary(server, request, election::campaign).await,
+        Method::Proclaim => unary(server, request, election::proclaim).await,
+        Method::Leader => unary(server, request, election::leader).await,
+        Method::Observe => server_stream(server, request, election::observe).await,
+        Method::Resign => unary(server, request, election::resign).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
         Method::MemberAdd
         | Method::MemberRemove
         | Method::MemberUpdate
         | Method::MemberPromote
-        | Method::MoveLeader
-        | Method::Lock
-        | Method::Unlock
-        | Method::Campaign
-        | Method::Proclaim
-        | Method::Leader
-        | Method::Observe
-        | Method::Resign => {
+        | Method::MoveLeader => {
             Status::unimplemented(format!("method {} not implemented", method.name())).into_http()
         }
     }

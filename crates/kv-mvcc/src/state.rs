@@ -107,6 +107,9 @@ impl StateRecord {
             return Err(damaged(format!("format {format} instead of {STATE_FORMAT}")));
         }
         let (revision, compacted) = (Revision::new(revision), Revision::new(compacted));
+        if revision < Revision::INITIAL || compacted < NEVER_COMPACTED || compacted > revision {
+            return Err(damaged(format!("no store is at {revision}, compacted at {compacted}")));
+        }
         Ok(Self {
             revision,
             compacted: (compacted > NEVER_COMPACTED).then_some(compacted),

@@ -16,3 +16,6 @@ mod packages {
 }
 
 pub use packages::*;
+
+/// Descriptions of all messages and services, as an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

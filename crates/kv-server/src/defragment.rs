@@ -4,15 +4,14 @@
 //! Until the new generation is promoted the old one is what a restart opens, and a new one that was not promoted is
 //! removed then. At that moment both hold the same checkpoint, and the log what came after.
 
+use std::sync::Arc;
+
 use kv_machine::MachineError;
 use kv_mvcc::Relocation;
 use thiserror::Error;
 
 use crate::maintenance;
 use crate::replica::Replica;
-
-/// Copied in one flush.
-const SLICE_BYTES: usize = 8 << 20;
 
 /// Rounds of copying while checkpoints go on: each has less to do than the one before.
 const ROUNDS_MAX: usize = 10;
@@ -56,7 +55,7 @@ pub(crate) fn defragment(replica: &Replica) -> Result<(), DefragmentError> {
     pack(replica, go_on)?;
     let staged = replica.home().stage()?;
     let from = replica.machine().backend();
-    let mut relocation = Relocation::new(from, std::sync::Arc::clone(&staged), SLICE_BYTES);
+    let mut relocation = Relocation::new(from, Arc::clone(&staged), replica.slice_bytes());
     for _ in 0..ROUNDS_MAX {
         if relocation.look()? <= BLOCKS_LEFT_MAX {
             break;

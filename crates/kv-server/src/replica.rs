@@ -131,6 +131,11 @@ impl Replica {
         self.home.as_ref()
     }
 
+    /// About how many bytes go into one flush.
+    pub(crate) fn slice_bytes(&self) -> usize {
+        self.store_options.slice_bytes
+    }
+
     /// Changes when whoever makes another generation is to give it up.
     pub(crate) fn interrupts(&self) -> (u64, bool) {
         (

@@ -117,7 +117,10 @@ fn records() {
     };
     target("record", encodings, memory).run(|input| {
         if let HeaderRead::Valid(header) = SegmentHeader::decode(input) {
-            assert!(matches!(SegmentHeader::decode(&header.encode()), HeaderRead::Valid(_)));
+            assert!(matches!(
+                SegmentHeader::decode(&header.encode()),
+                HeaderRead::Valid(_)
+            ));
         }
         for offset in &places {
             if let Some(found) = decode(input, header.number, *offset) {

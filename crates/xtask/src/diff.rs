@@ -27,7 +27,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     let seed = seed.map_or_else(seed_of_now, Ok)?;
     command("target/release/kv-diff")
         .args([ops.to_string().as_str(), seed.to_string().as_str(), PAIRS])
-        .env("ETCD_BIN", "target/peers/bin/etcd")
+        .env("REAL_ETCD", "target/peers/bin/etcd")
         .run()
 }
 

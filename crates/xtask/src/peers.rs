@@ -43,6 +43,12 @@ const PEERS: &[Peer] = &[
         needs: Tool::Go,
     },
     Peer {
+        name: "JSON gateway beside etcd's",
+        script: "gateway/run.sh",
+        args: &[],
+        needs: Tool::Go,
+    },
+    Peer {
         name: "Python client",
         script: "python/run.sh",
         args: &[],

@@ -5,6 +5,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::root;
 
+mod unsafety;
+
 /// A crate and the crates of the workspace it may depend on (dev-dependencies aside). A new arrow is an
 /// architectural change: it is made here and in ARCHITECTURE.md.
 const CRATE_MAP: &[(&str, &[&str])] = &[
@@ -77,6 +79,7 @@ pub(crate) fn check() -> Result<()> {
     }
     for file in tracked_files()? {
         check_file(&file, &mut faults);
+        unsafety::check(&file, &mut faults)?;
     }
     if !faults.is_empty() {
         bail!("tidy:\n{}", faults.join("\n"));

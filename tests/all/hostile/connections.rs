@@ -56,7 +56,7 @@ async fn more_connections_than_descriptors_leave_the_member_its_files() -> Resul
     // Its connection stays, whatever comes.
     let mut client = siege.cluster.members[0].kv()?;
     super::siege::put(&mut client, "a", "1").await?;
-    let mut idle = connections(&siege, 600, b"").await?;
+    let mut idle = connections(&siege, 250, b"").await?;
     for number in 0..50 {
         super::siege::put(&mut client, &number.to_string(), &"v".repeat(1 << 20)).await?;
     }

@@ -136,12 +136,16 @@ var (
 	column = regexp.MustCompile(` +TOOK +│| [0-9.]+(µ|m|)s │|─+`)
 )
 
+// stty is what etcdctl's helper says when a password does not come from a terminal.
+var stty = regexp.MustCompile(`(?m)^stty: .*\n`)
+
 // leveled replaces what differs from run to run and from program to program.
 func (r result) leveled() result {
 	r.out = took.ReplaceAllString(r.out, "${1}<took>")
 	if strings.Contains(r.out, " TOOK ") {
 		r.out = column.ReplaceAllString(r.out, "│")
 	}
+	r.err = stty.ReplaceAllString(r.err, "")
 	return r.replaced("etcdctl", "kvctl")
 }
 

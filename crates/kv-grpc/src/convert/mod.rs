@@ -7,5 +7,5 @@ mod response;
 mod txn;
 
 pub(crate) use request::{delete, put, range};
-pub(crate) use response::{delete_response, header, put_response, range_response, txn_response};
+pub(crate) use response::{delete_response, header, key_value, put_response, range_response, txn_response};
 pub(crate) use txn::txn;

@@ -24,7 +24,7 @@ fn inner_header(revision: Revision) -> etcd::ResponseHeader {
 }
 
 /// A key with its value as it is sent.
-fn key_value(kv: KeyValue) -> mvccpb::KeyValue {
+pub(crate) fn key_value(kv: KeyValue) -> mvccpb::KeyValue {
     mvccpb::KeyValue {
         key: kv.key,
         create_revision: kv.create_revision.get(),

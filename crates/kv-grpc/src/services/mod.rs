@@ -8,3 +8,4 @@ pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod maintenance;
 pub(crate) mod range_stream;
+pub(crate) mod recipes;

@@ -11,7 +11,7 @@ pub enum Credentials {
     None,
     /// A token that some member gave for a password.
     Token(Arc<str>),
-    /// The member itself, which needs no permission: for its health, say.
+    /// The member itself, which may read everything, for its health, say. It writes no keys.
     Member,
 }
 

@@ -6,8 +6,8 @@ use kv_raft::host;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Tokens that are remembered at most; with more, the one that would end first goes. Each costs somebody a check of
-/// a password, and lives minutes.
+/// Tokens that are remembered at most; with more, those go that would end first. Each costs somebody a check of a
+/// password, and lives minutes.
 const TOKENS_MAX: usize = 100_000;
 
 /// How often at most tokens that have ended are looked for.
@@ -88,14 +88,15 @@ impl Known {
         }
     }
 
+    /// Forgets the tenth that was not used for longest, if they are too many: so seldom that it costs nothing.
     fn make_room(&mut self) {
-        while self.by_token.len() > TOKENS_MAX {
-            let oldest = self.by_token.iter().min_by_key(|(_, grant)| grant.used);
-            let Some(oldest) = oldest.map(|(token, _)| token.clone()) else {
-                return;
-            };
-            self.by_token.remove(&oldest);
+        if self.by_token.len() <= TOKENS_MAX {
+            return;
         }
+        let mut used: Vec<_> = self.by_token.values().map(|grant| grant.used).collect();
+        let (_, last, _) = used.select_nth_unstable(TOKENS_MAX / 10);
+        let last = *last;
+        self.by_token.retain(|_, grant| grant.used > last);
     }
 }
 
@@ -156,6 +157,27 @@ mod tests {
         tokens.applied(vec![assigned("c.3", "v")]);
         tokens.forget_all();
         assert_eq!(tokens.user("c.3", TTL), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_too_many_tokens_the_oldest_go() {
+        let tokens = SimpleTokens::default();
+        let assign = |numbers: std::ops::Range<usize>| {
+            tokens.applied(
+                numbers
+                    .map(|number| assigned(&format!("t.{number}"), "u"))
+                    .collect(),
+            );
+        };
+        assign(0..TOKENS_MAX / 5);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assign(TOKENS_MAX / 5..TOKENS_MAX);
+        assert_eq!(tokens.known.lock().by_token.len(), TOKENS_MAX);
+        assign(TOKENS_MAX..TOKENS_MAX + 1);
+        assert_eq!(tokens.user("t.0", TTL), None);
+        let newest = format!("t.{TOKENS_MAX}");
+        assert_eq!(tokens.user(&newest, TTL).as_deref(), Some("u"));
+        assert!(tokens.known.lock().by_token.len() >= TOKENS_MAX / 2);
     }
 
     #[test]

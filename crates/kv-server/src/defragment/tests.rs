@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_backend::FaultyHome;
+use kv_backend::faulty::FaultyHome;
 use kv_machine::{Command, Proposal};
 use kv_mvcc::{PutLease, PutRequest, PutValue, RangeRequest, StoreOptions};
 use kv_raft::{CommittedEntry, EntryPayload, StateMachine};
@@ -12,7 +12,7 @@ use super::*;
 /// Small, so that there are many blocks and flushes.
 const OPTIONS: StoreOptions = StoreOptions {
     cache_bytes: 16 << 10,
-    slice_bytes: 4 << 10,
+    slice_bytes: 1 << 10,
     block_bytes: 512,
 };
 
@@ -24,7 +24,8 @@ fn open(home: &FaultyHome) -> Replica {
 fn entry(index: u64, command: Command) -> CommittedEntry {
     let id = RequestId::new(index);
     let mut payload = Vec::new();
-    Proposal { id, command }.encode(&mut payload);
+    let caller = None;
+    Proposal { id, caller, command }.encode(&mut payload);
     CommittedEntry {
         log_id: LogId {
             term: Term::new(1),
