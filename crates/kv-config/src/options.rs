@@ -27,6 +27,10 @@ pub struct Options {
     pub election_timeout: u64,
     /// Applied entries between two snapshots of the log; 0 takes the default.
     pub snapshot_count: u64,
+    /// Whether changes of the membership that would endanger the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// How many learners there may be at a time.
+    pub max_learners: u32,
     /// `debug`, `info`, `warn`, `error`, `panic` or `fatal`.
     pub log_level: String,
     /// Interval of progress notifications, a Go duration such as `10m`.
@@ -61,6 +65,8 @@ impl Default for Options {
             heartbeat_interval: 100,
             election_timeout: 1000,
             snapshot_count: Self::DEFAULT_SNAPSHOT_COUNT,
+            strict_reconfig_check: true,
+            max_learners: 1,
             log_level: "info".into(),
             watch_progress_notify_interval: "10m".into(),
             quota_backend_bytes: 0,

@@ -17,6 +17,7 @@
 
 mod data_dir;
 mod error;
+mod join;
 mod listen;
 mod log_gauge;
 mod member;
@@ -27,4 +28,4 @@ pub use error::StartError;
 pub use kv_config::{Config, ConfigError, Options};
 pub use kv_gateway::Edge;
 pub use kv_server::{ETCD_VERSION, Server};
-pub use member::Member;
+pub use member::{End, Member};

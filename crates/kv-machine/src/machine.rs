@@ -61,6 +61,11 @@ impl Machine {
         self.cluster.members()
     }
 
+    /// Who was a member once and never will be again.
+    pub fn removed_members(&self) -> &std::collections::BTreeSet<kv_types::MemberId> {
+        self.cluster.removed()
+    }
+
     /// The leases there are.
     pub fn lessor(&self) -> &Lessor {
         &self.lessor

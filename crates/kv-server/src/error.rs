@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::membership::MemberError;
+
 /// Why a request was not carried out.
 ///
 /// The edge maps each variant to etcd's code and text; the texts here are for logs. A variant that says
@@ -54,6 +56,9 @@ pub enum RequestError {
     /// The member is a learner and does not serve this call.
     #[error("not supported for a learner")]
     Learner,
+    /// The membership, or the leader, is not changed.
+    #[error(transparent)]
+    Member(#[from] MemberError),
     /// The store could not be read or broke a rule; the text says where.
     #[error("{0}")]
     Internal(String),

@@ -17,6 +17,10 @@ pub struct ServerOptions {
     pub election_timeout: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
     pub quota_bytes: Option<u64>,
+    /// Whether changes of the membership that would endanger the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// How many learners there may be at a time.
+    pub max_learners: usize,
     /// Bounds on single requests.
     pub limits: Limits,
 }

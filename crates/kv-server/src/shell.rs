@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
+use crate::membership;
 use crate::metrics::MetricsSnapshot;
 use crate::options::ServerOptions;
 use crate::proposals::{Pack, ProposalQueue};
@@ -48,6 +49,8 @@ pub(crate) struct Shell {
     pub(crate) leader: tokio::sync::watch::Sender<Option<MemberId>>,
     /// When this member last saw a leader come into office.
     pub(crate) elected: Mutex<Instant>,
+    /// Held while the membership is changed.
+    pub(crate) member_changes: tokio::sync::Mutex<()>,
 }
 
 impl Shell {
@@ -251,6 +254,7 @@ impl Shell {
                 Ok(answer) if !answer.is_empty() => return Ok(answer.slice(1..)),
                 // The member asked does not lead any more.
                 Ok(_) | Err(AskError::NoLeader) => RequestError::NoLeader,
+                Err(AskError::Lost(_)) if !call.is_repeatable() => return Err(RequestError::Timeout),
                 Err(AskError::Lost(_)) => RequestError::Timeout,
                 Err(AskError::Stopped) => return Err(RequestError::Stopped),
             };
@@ -270,6 +274,10 @@ impl Shell {
                 .time_to_live(id, keys)
                 .await
                 .map(|lease| leader_calls::encode_time_to_live(lease.as_ref())),
+            Some(LeaderCall::Change(change)) => self
+                .change_members_here(change)
+                .await
+                .map(|answer| membership::encode_answer(&answer)),
             None => None,
         };
         answer.map_or_else(Bytes::new, |answer| [&[1], &answer[..]].concat().into())
@@ -317,6 +325,11 @@ impl Shell {
         LeaseId::new((self.request_ids.next().get() & i64::MAX.cast_unsigned()).cast_signed())
     }
 
+    /// Whether this member is to have no vote.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.replica.cluster().is_learner(self.options.member_id)
+    }
+
     /// Refuses what would add `cost` bytes while there is no space for it.
     pub(crate) fn check_space(&self, cost: u64) -> Result<(), RequestError> {
         if cost == 0 {
@@ -356,10 +369,7 @@ impl Shell {
             } else {
                 Vec::new()
             },
-            learner: raft
-                .members
-                .iter()
-                .any(|member| member.id == self.options.member_id && member.learner),
+            learner: self.is_learner(),
             storage_version: ETCD_CLUSTER_VERSION.into(),
             db_size_quota: self
                 .options

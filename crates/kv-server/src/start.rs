@@ -74,6 +74,7 @@ impl Running {
             request_ids,
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
+            member_changes: tokio::sync::Mutex::new(()),
         });
         // Set once: a desk belongs to one member.
         let _ = desk.shell.set(Arc::downgrade(&shell));
@@ -128,6 +129,11 @@ impl Running {
             .stopped()
             .await
             .unwrap_or_else(|| "raft was shut down".into())
+    }
+
+    /// Returns when this member is known to be removed from its cluster: it should stop.
+    pub async fn removed(&self) {
+        self.shell.raft.removed().await;
     }
 
     /// Ends streams that clients keep open at once, so that the edge can finish what it serves.

@@ -326,6 +326,8 @@ fn server_options(id: u64, plan: &Plan) -> ServerOptions {
         client_urls: Vec::new(),
         election_timeout: plan.election_timeout,
         quota_bytes: None,
+        strict_reconfig_check: true,
+        max_learners: 1,
         limits: Limits::default(),
     }
 }
