@@ -6,6 +6,7 @@ pub(crate) mod endpoint;
 pub(crate) mod get;
 pub(crate) mod lease;
 pub(crate) mod member;
+pub(crate) mod move_leader;
 pub(crate) mod put;
 pub(crate) mod range;
 pub(crate) mod txn;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Command> {
         lease::command(),
         compaction::command(),
         member::command(),
+        move_leader::command(),
         endpoint::command(),
         version::command(),
     ]
@@ -44,6 +46,7 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "lease" => lease::run(given, settings).await,
         "compaction" => compaction::run(given, settings).await,
         "member" => member::run(given, settings).await,
+        "move-leader" => move_leader::run(given, settings).await,
         "endpoint" => endpoint::run(given, settings).await,
         _ => version::run(),
     }
