@@ -3,4 +3,5 @@
 mod bad_input;
 mod bootstrap;
 mod durability;
+mod membership;
 mod pause;

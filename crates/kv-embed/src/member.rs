@@ -110,8 +110,15 @@ impl Member {
         config: &Config,
         listeners: Vec<TcpListener>,
     ) -> Result<Self, StartError> {
+        let serving = async {
+            self.running.publish().await?;
+            // Who waits for this one to be ready may then let another one go.
+            self.running.has_its_vote().await;
+            Ok(())
+        };
         let published = tokio::select! {
-            published = self.running.publish() => published,
+            published = serving => published,
+            reason = self.running.failed() => return Err(StartError::Stopped { reason }),
             () = self.running.removed() => return Err(StartError::Removed),
         };
         match published {

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kv_types::MemberId;
+use kv_types::planted::{Bug, is_planted};
 
 use crate::codec::{CodecError, Reader, Write};
 
@@ -109,8 +110,10 @@ impl Cluster {
                 }
             }
         }
-        buffer.unsigned(self.removed.len() as u64);
-        for id in &self.removed {
+        let forgets = is_planted(Bug::RemovedMemberForgotten);
+        let removed = self.removed.iter().filter(|_| !forgets);
+        buffer.unsigned(removed.clone().count() as u64);
+        for id in removed {
             buffer.unsigned(id.get());
         }
     }

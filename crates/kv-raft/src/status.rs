@@ -50,7 +50,7 @@ pub struct Status {
     pub purged: Option<LogId>,
     /// The members, ascending by ID.
     pub members: Vec<RaftMember>,
-    /// Those of them that have a vote by now.
+    /// Those that have a vote by now, as far as that is committed.
     pub voters: Vec<MemberId>,
     /// On a leader: how far each member has the leader's log.
     pub matched: Option<BTreeMap<MemberId, Option<LogIndex>>>,

@@ -337,7 +337,7 @@ impl kv_raft::StateMachine for Replica {
     }
 
     fn is_removed(&self, member: MemberId) -> bool {
-        self.cluster.load().removed.contains(&member)
+        self.cluster.load().removed.contains(&member) && !is_planted(Bug::RemovedMemberStays)
     }
 
     fn apply(&self, batch: Vec<CommittedEntry>) {

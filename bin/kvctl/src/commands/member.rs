@@ -69,8 +69,12 @@ async fn add(given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
     settings.style.check::<MemberAdded>()?;
     let name = new_name(given)?;
     let peer_urls = peer_urls_of(given)?;
+    let urls: Vec<String> = peer_urls.split(',').map(str::to_owned).collect();
+    for url in &urls {
+        check_url(url).map_err(|text| Failure::new(code::ERROR, text))?;
+    }
     let request = etcd::MemberAddRequest {
-        peer_ur_ls: peer_urls.split(',').map(str::to_owned).collect(),
+        peer_ur_ls: urls,
         is_learner: given.on("learner"),
     };
     let response = settings.client()?.member_add(request).await;
@@ -107,6 +111,29 @@ fn peer_urls_of(given: &ArgMatches) -> Result<String, Failure> {
     match given.text_of("peer-urls") {
         "" => Err(Failure::new(code::BAD_ARGS, "member peer urls not provided")),
         urls => Ok(urls.to_owned()),
+    }
+}
+
+/// What etcd's client checks before it asks, in its words.
+fn check_url(url: &str) -> Result<(), String> {
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    match scheme {
+        "unix" | "unixs" => Ok(()),
+        "http" | "https" => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host_end = authority.rfind(':');
+            if host_end.is_none_or(|end| authority[..end].contains(':') && !authority[..end].ends_with(']')) {
+                Err(format!(
+                    r#"URL address does not have the form "host:port": {url}"#
+                ))
+            } else if path.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("URL must not contain a path: {url}"))
+            }
+        }
+        _ => Err(format!("URL scheme must be http, https, unix, or unixs: {url}")),
     }
 }
 
@@ -186,6 +213,19 @@ mod tests {
             id(&["zz"]).unwrap_err().message(),
             r#"bad member ID arg (strconv.ParseUint: parsing "zz": invalid syntax), expecting ID in Hex"#
         );
+        for url in ["http://h:1", "https://[::1]:2", "unix://x"] {
+            assert_eq!(check_url(url), Ok(()));
+        }
+        for (url, want) in [
+            ("h:1", "URL scheme must be http, https, unix, or unixs: h:1"),
+            (
+                "http://h",
+                r#"URL address does not have the form "host:port": http://h"#,
+            ),
+            ("http://h:1/x", "URL must not contain a path: http://h:1/x"),
+        ] {
+            assert_eq!(check_url(url).unwrap_err(), want);
+        }
         let update = sub(&["update", "1"]);
         assert_eq!(
             peer_urls_of(&update).unwrap_err().message(),

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod disks;
+mod members;
 mod network;
 mod shocks;
 
@@ -80,7 +81,8 @@ impl Fault {
             75..80 => self.full_disk().await,
             80..84 => self.failing_sync(),
             84..88 => self.transfer().await,
-            88..93 => self.rot().await,
+            88..91 => self.rot().await,
+            91..96 => self.change_members().await,
             _ => self.snapshot().await,
         }
     }
