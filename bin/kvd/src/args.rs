@@ -62,6 +62,15 @@ struct Flags {
     /// Quota of the store in bytes; 0 means 2 GiB, negative switches it off
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     quota_backend_bytes: i64,
+    /// Tokens that users get for their password: simple
+    #[arg(long, default_value_t = Options::default().auth_token)]
+    auth_token: String,
+    /// Seconds that a simple token lives without being used
+    #[arg(long, default_value_t = Options::DEFAULT_AUTH_TOKEN_TTL)]
+    auth_token_ttl: u32,
+    /// Cost of hashing a new password, 4 to 31; each step doubles it
+    #[arg(long, default_value_t = Options::default().bcrypt_cost)]
+    bcrypt_cost: u32,
     /// Print the version and end
     #[arg(long)]
     version: bool,
@@ -115,6 +124,9 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Request, Refus
         log_level: flags.log_level,
         watch_progress_notify_interval: flags.watch_progress_notify_interval,
         quota_backend_bytes: flags.quota_backend_bytes,
+        auth_token: flags.auth_token,
+        auth_token_ttl: flags.auth_token_ttl,
+        bcrypt_cost: flags.bcrypt_cost,
     })))
 }
 

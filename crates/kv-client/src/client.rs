@@ -5,7 +5,7 @@ use std::time::Duration;
 use kv_proto::etcdserverpb as etcd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Response, Status, Streaming};
 
 use crate::retry::{ATTEMPTS_MAX, PAUSE, Repeat, Verdict, judge, root_cause};
 use crate::{ClientError, KeepAlive, Options, Watch};
@@ -189,6 +189,10 @@ calls! {
     Harmless maintenance_client::MaintenanceClient hash_kv(HashKvRequest) -> HashKvResponse;
     /// Reads, raises or clears alarms.
     Harmful maintenance_client::MaintenanceClient alarm(AlarmRequest) -> AlarmResponse;
+    /// Has the member asked return unused space to its disk.
+    Harmless maintenance_client::MaintenanceClient defragment(DefragmentRequest) -> DefragmentResponse;
+    /// Asks whether the cluster could be downgraded, begins that, or gives it up.
+    Harmful maintenance_client::MaintenanceClient downgrade(DowngradeRequest) -> DowngradeResponse;
 }
 
 impl Client {
@@ -243,6 +247,20 @@ impl Client {
         let limit = self.response_bytes_max;
         self.open_stream(first, async |channel, first| {
             Watch::open(channel, first, limit, leader_required).await
+        })
+        .await
+    }
+
+    /// Opens a stream with a snapshot of the member asked; the bytes of its messages make the file.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`], [`ClientError::DeadlineExceeded`].
+    pub async fn snapshot(&self) -> Result<Streaming<etcd::SnapshotResponse>, ClientError> {
+        let limit = self.response_bytes_max;
+        self.open_stream(etcd::SnapshotRequest::default(), async |channel, request| {
+            let mut client =
+                etcd::maintenance_client::MaintenanceClient::new(channel).max_decoding_message_size(limit);
+            client.snapshot(request).await.map(Response::into_inner)
         })
         .await
     }

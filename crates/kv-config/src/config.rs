@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use kv_types::{ClusterId, Limits, MemberId};
 
+use crate::auth::AuthConfig;
 use crate::cluster::{ClusterState, InitialCluster};
 use crate::urls::{PeerUrls, Url, parse_list, parse_listen_list};
 use crate::{ConfigError, Options};
@@ -46,6 +47,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Bounds on single requests.
     pub limits: Limits,
+    /// How users prove who they are.
+    pub auth: AuthConfig,
 }
 
 /// Least severe level that is logged, in etcd's words.
@@ -124,6 +127,7 @@ impl Config {
             max_learners: options.max_learners,
             log_level: LogLevel::parse(&options.log_level)?,
             limits: Limits::default(),
+            auth: AuthConfig::parse(options)?,
         })
     }
 

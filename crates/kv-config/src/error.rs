@@ -103,6 +103,20 @@ pub enum ConfigError {
         /// The text given.
         value: String,
     },
+    /// Tokens of a kind that is not known.
+    #[error("invalid value {value:?} for --auth-token: {reason}")]
+    AuthToken {
+        /// The text given.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A cost that bcrypt does not know.
+    #[error("invalid value {value} for --bcrypt-cost: expected 4 to 31")]
+    BcryptCost {
+        /// The cost given.
+        value: u32,
+    },
     /// An empty data directory name.
     #[error("--data-dir must not be empty")]
     DataDirEmpty,

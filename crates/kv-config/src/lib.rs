@@ -3,6 +3,7 @@
 //! Every source (flags today) fills an [`Options`]; [`Config::from_options`] checks it as a whole. Nothing
 //! here starts anything, and nothing else in the project reads raw settings.
 
+mod auth;
 mod cluster;
 mod config;
 mod error;
@@ -10,6 +11,7 @@ mod ids;
 mod options;
 mod urls;
 
+pub use auth::{AuthConfig, AuthToken};
 pub use cluster::{ClusterState, InitialCluster, InitialMember};
 pub use config::{Config, LogLevel};
 pub use error::ConfigError;

@@ -37,6 +37,12 @@ pub struct Options {
     pub watch_progress_notify_interval: String,
     /// Quota of the store in bytes: 0 takes the default (2 GiB), negative switches it off.
     pub quota_backend_bytes: i64,
+    /// `simple`.
+    pub auth_token: String,
+    /// Seconds that a simple token lives without being used; 0 takes the default.
+    pub auth_token_ttl: u32,
+    /// Cost of hashing a new password, 4 to 31; each step doubles it.
+    pub bcrypt_cost: u32,
 }
 
 impl Options {
@@ -48,6 +54,8 @@ impl Options {
     pub const DEFAULT_SNAPSHOT_COUNT: u64 = 10_000;
     /// The default of `quota_backend_bytes`.
     pub const DEFAULT_QUOTA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+    /// The default of `auth_token_ttl`.
+    pub const DEFAULT_AUTH_TOKEN_TTL: u32 = 300;
 }
 
 impl Default for Options {
@@ -70,6 +78,9 @@ impl Default for Options {
             log_level: "info".into(),
             watch_progress_notify_interval: "10m".into(),
             quota_backend_bytes: 0,
+            auth_token: "simple".into(),
+            auth_token_ttl: Self::DEFAULT_AUTH_TOKEN_TTL,
+            bcrypt_cost: 10,
         }
     }
 }

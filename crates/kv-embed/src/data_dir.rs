@@ -133,7 +133,7 @@ fn sync_parent(path: &Path) -> Result<(), StartError> {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<(), StartError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StartError> {
     // The parent of a relative name is the empty one.
     let named = if path.as_os_str().is_empty() {
         Path::new(".")

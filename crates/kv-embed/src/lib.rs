@@ -22,10 +22,14 @@ mod listen;
 mod log_gauge;
 mod member;
 mod peers;
+mod restore;
 mod storage;
 
 pub use error::StartError;
 pub use kv_config::{Config, ConfigError, Options};
 pub use kv_gateway::Edge;
 pub use kv_server::{ETCD_VERSION, Server};
+pub use kv_snapshot::{Digest, FileStatus, Imported, RevisionBump, SnapshotFile, SnapshotFileError};
+pub use kv_types::Revision;
 pub use member::{End, Member};
+pub use restore::{RestoreError, RestoreOptions, restore};

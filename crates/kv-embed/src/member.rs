@@ -2,11 +2,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_config::{ClusterState, Config, InitialMember, Url};
+use kv_config::{AuthConfig, AuthToken, ClusterState, Config, InitialMember, Url};
 use kv_gateway::Edge;
 use kv_peer::{PeerOptions, PeerTransport};
 use kv_raft::{ChangeError, Raft, RaftMember, RaftOptions, RaftParts};
-use kv_server::{LeaderDesk, RequestError, Running, Server, ServerOptions};
+use kv_server::{AuthOptions, LeaderDesk, RequestError, Running, Server, ServerOptions, TokenOptions};
 use tokio::net::TcpListener;
 
 use crate::data_dir::{DataDir, Identity};
@@ -75,7 +75,7 @@ impl Member {
         };
         let peer_options = PeerOptions::new(peer_identity, config.election_timeout);
         let desk = Arc::new(LeaderDesk::default());
-        let options = server_options(config, identity);
+        let options = server_options(config, identity, data_dir.snapshots());
         let raft = Raft::start(
             raft_options(config, &options, data_dir.snapshots()),
             RaftParts {
@@ -238,7 +238,7 @@ async fn bootstrap(raft: &Raft, config: &Config) -> Result<(), StartError> {
     }
 }
 
-fn raft_member(member: &InitialMember) -> RaftMember {
+pub(crate) fn raft_member(member: &InitialMember) -> RaftMember {
     RaftMember {
         id: member.id,
         peer_urls: member.peer_urls.iter().map(Url::to_string).collect(),
@@ -256,7 +256,7 @@ fn raft_options(config: &Config, options: &ServerOptions, snapshot_dir: PathBuf)
     }
 }
 
-fn server_options(config: &Config, identity: Identity) -> ServerOptions {
+fn server_options(config: &Config, identity: Identity, scratch_dir: PathBuf) -> ServerOptions {
     ServerOptions {
         member_id: identity.member,
         cluster_id: identity.cluster,
@@ -267,6 +267,17 @@ fn server_options(config: &Config, identity: Identity) -> ServerOptions {
         max_learners: usize::try_from(config.max_learners).unwrap_or(usize::MAX),
         quota_bytes: config.quota_bytes,
         limits: config.limits,
+        scratch_dir,
+        auth: auth_options(&config.auth),
+    }
+}
+
+fn auth_options(config: &AuthConfig) -> AuthOptions {
+    AuthOptions {
+        tokens: match config.token {
+            AuthToken::Simple { ttl } => TokenOptions::Simple { ttl },
+        },
+        bcrypt_cost: config.bcrypt_cost,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use kv_mvcc::RangeRequest;
-use kv_server::{RequestError, Server};
+use kv_server::{Alarm, AlarmKind, RequestError, Server};
 use kv_types::KeyRange;
 use serde::Serialize;
 
@@ -24,10 +24,13 @@ struct Health {
     reason: String,
 }
 
-/// Answers `/health`: first the leader, then a read. With `serializable=true` only the member itself is asked.
+/// Answers `/health`: first the alarms that the query does not exclude, then the leader, then a read. With `serializable=true` only the member itself is asked.
 pub(crate) async fn health(server: &Server, query: &str, counts: &HealthCounts) -> Page {
     let serializable = pairs(query).any(|pair| pair == ("serializable", "true"));
-    let reason = if !serializable && server.leader().is_none() {
+    let alarm = standing_alarm(&server.local_alarms(), query);
+    let reason = if let Some(alarm) = alarm {
+        Err(format!("ALARM {}", alarm.name()))
+    } else if !serializable && server.leader().is_none() {
         Err("RAFT NO LEADER".to_owned())
     } else {
         read(server, serializable)
@@ -52,6 +55,13 @@ pub(crate) async fn health(server: &Server, query: &str, counts: &HealthCounts) 
     }
 }
 
+/// The first alarm that is raised and not excluded.
+fn standing_alarm(alarms: &[Alarm], query: &str) -> Option<AlarmKind> {
+    let is_excluded = |kind: AlarmKind| pairs(query).any(|pair| pair == ("exclude", kind.name()));
+    let mut kinds = alarms.iter().map(|alarm| alarm.kind);
+    kinds.find(|kind| !is_excluded(*kind))
+}
+
 /// Reads one key; the error is the text that a client would see.
 async fn read(server: &Server, serializable: bool) -> Result<(), String> {
     let request = RangeRequest {
@@ -59,6 +69,8 @@ async fn read(server: &Server, serializable: bool) -> Result<(), String> {
         keys_only: true,
         ..RangeRequest::new(KeyRange::all())
     };
+    // Whoever asks after the health need not be a user.
+    let server = server.with_credentials(kv_server::Credentials::Member);
     let result = server.range(request, serializable).await;
     result
         .map(|_| ())
@@ -68,7 +80,8 @@ async fn read(server: &Server, serializable: bool) -> Result<(), String> {
 /// A part of being well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// What the member has is not known to be damaged. Damage stops the process, so one that answers is fine.
+    /// What the member has is not known to be damaged: damage that it sees itself stops the process, so that one
+    /// that answers is fine unless an alarm says that members differ.
     DataCorruption,
     /// The member can read its own state.
     SerializableRead,
@@ -90,13 +103,21 @@ impl Check {
 
     async fn run(self, server: &Server) -> Result<(), String> {
         match self {
-            Self::DataCorruption => Ok(()),
+            Self::DataCorruption => not_corrupt(&server.local_alarms()),
             Self::SerializableRead => read(server, true).await,
             Self::LinearizableRead => read(server, false).await,
             Self::NonLearner if server.status().learner => Err("not supported for learner".to_owned()),
             Self::NonLearner => Ok(()),
         }
     }
+}
+
+fn not_corrupt(alarms: &[Alarm]) -> Result<(), String> {
+    let kind = AlarmKind::Corrupt;
+    if alarms.iter().any(|alarm| alarm.kind == kind) {
+        return Err(format!("alarm activated: {}", kind.name()));
+    }
+    Ok(())
 }
 
 /// What the checks are for.
@@ -288,6 +309,28 @@ mod tests {
         assert_eq!(select("/livez/", ""), None);
         assert_eq!(select("/livez/non_learner", ""), None);
         assert_eq!(select("/readyzz", ""), None);
+    }
+
+    #[test]
+    fn alarms_stand_unless_they_are_excluded() {
+        let member = kv_types::MemberId::new(1);
+        let alarm = |kind| Alarm { kind, member };
+        let (full, corrupt) = (alarm(AlarmKind::NoSpace), alarm(AlarmKind::Corrupt));
+        assert_eq!(standing_alarm(&[], ""), None);
+        assert_eq!(
+            standing_alarm(&[full], "serializable=true"),
+            Some(AlarmKind::NoSpace)
+        );
+        assert_eq!(standing_alarm(&[full], "exclude=NOSPACE"), None);
+        assert_eq!(
+            standing_alarm(&[full, corrupt], "exclude=NOSPACE&exclude=x"),
+            Some(AlarmKind::Corrupt)
+        );
+        assert_eq!(not_corrupt(&[full]), Ok(()));
+        assert_eq!(
+            not_corrupt(&[corrupt]),
+            Err("alarm activated: CORRUPT".to_owned())
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! How failures look on the wire. Go clients recognise errors by their exact text, so the texts are contract.
 
 use kv_mvcc::RangeError;
-use kv_server::{MemberError, RequestError};
+use kv_server::{AuthError, MemberError, PASSWORD_BYTES_MAX, RequestError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
 pub(crate) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 pub(crate) const NO_LEADER: &str = "etcdserver: no leader";
+const DOWNGRADE_TARGET: &str = "etcdserver: invalid downgrade target version";
 pub(crate) const STOPPED: &str = "etcdserver: server stopped";
 
 /// Why a request is refused before anything is done.
@@ -36,6 +37,9 @@ pub enum Refusal {
     /// Peer URLs that are none, or none at all.
     #[error("etcdserver: given member URLs are invalid")]
     BadMemberUrls,
+    /// A version to downgrade to that is no version.
+    #[error("etcdserver: wrong downgrade target version format")]
+    DowngradeFormat,
     /// Metadata `client-api-version` that is not text.
     #[error("etcdserver: invalid client api version")]
     InvalidClientApiVersion,
@@ -63,6 +67,12 @@ pub fn status(error: RequestError) -> Status {
             Code::ResourceExhausted,
             "etcdserver: mvcc: database space exceeded",
         ),
+        RequestError::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        RequestError::DowngradeTarget => (Code::InvalidArgument, DOWNGRADE_TARGET),
+        RequestError::DowngradeInProgress => (
+            Code::FailedPrecondition,
+            "etcdserver: cluster has a downgrade job in progress",
+        ),
         RequestError::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
         RequestError::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         RequestError::NoLeader => (Code::Unavailable, NO_LEADER),
@@ -82,6 +92,16 @@ pub fn status(error: RequestError) -> Status {
             "etcdserver: rpc not supported for learner",
         ),
         RequestError::Member(error) => member_error(error),
+        RequestError::Auth(error) => auth_text(error),
+        RequestError::PasswordTooLong => {
+            return Status::unknown(format!(
+                "bcrypt: password length exceeds {PASSWORD_BYTES_MAX} bytes"
+            ));
+        }
+        RequestError::TokenVerifyOnly => (
+            Code::Unknown,
+            "auth: token signing attempted with verify-only key",
+        ),
         RequestError::Internal(text) => return Status::unknown(text),
     };
     Status::new(code, text)
@@ -117,6 +137,56 @@ fn member_error(error: MemberError) -> (Code, &'static str) {
             "etcdserver: request timed out, leader transfer took too long",
         ),
     }
+}
+
+fn auth_text(error: AuthError) -> (Code, &'static str) {
+    match error {
+        AuthError::RootUserNotExist => (Code::FailedPrecondition, "etcdserver: root user does not exist"),
+        AuthError::RootRoleNotExist => (
+            Code::FailedPrecondition,
+            "etcdserver: root user does not have root role",
+        ),
+        AuthError::UserAlreadyExists => (Code::FailedPrecondition, "etcdserver: user name already exists"),
+        AuthError::UserEmpty => (Code::InvalidArgument, "etcdserver: user name is empty"),
+        AuthError::UserNotFound => (Code::FailedPrecondition, "etcdserver: user name not found"),
+        AuthError::RoleAlreadyExists => (Code::FailedPrecondition, "etcdserver: role name already exists"),
+        AuthError::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
+        AuthError::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
+        AuthError::AuthFailed => (
+            Code::InvalidArgument,
+            "etcdserver: authentication failed, invalid user ID or password",
+        ),
+        AuthError::NoPasswordUser => (
+            Code::Unknown,
+            "auth: authentication failed, password was given for no password user",
+        ),
+        AuthError::PermissionNotGiven => (Code::InvalidArgument, "etcdserver: permission not given"),
+        AuthError::PermissionDenied => (Code::PermissionDenied, "etcdserver: permission denied"),
+        AuthError::RoleNotGranted => (
+            Code::FailedPrecondition,
+            "etcdserver: role is not granted to the user",
+        ),
+        AuthError::PermissionNotGranted => (
+            Code::FailedPrecondition,
+            "etcdserver: permission is not granted to the role",
+        ),
+        AuthError::NotEnabled => (
+            Code::FailedPrecondition,
+            "etcdserver: authentication is not enabled",
+        ),
+        AuthError::InvalidToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
+        AuthError::InvalidManagement => (Code::InvalidArgument, "etcdserver: invalid auth management"),
+        AuthError::OldRevision => (Code::InvalidArgument, "etcdserver: revision of auth store is old"),
+    }
+}
+
+/// Why a watcher ended or was not created, in the words of etcd, which writes the whole status as Go does.
+pub(crate) fn watch_denial(error: AuthError) -> String {
+    let (code, text) = match error {
+        AuthError::InvalidToken | AuthError::OldRevision | AuthError::UserEmpty => auth_text(error),
+        _ => auth_text(AuthError::PermissionDenied),
+    };
+    format!("rpc error: code = {code:?} desc = {text}")
 }
 
 /// The status a failed read of a view is answered with.
@@ -162,6 +232,17 @@ mod tests {
                 8,
                 "etcdserver: mvcc: database space exceeded",
             ),
+            (RequestError::Corrupt, 15, "etcdserver: corrupt cluster"),
+            (
+                RequestError::DowngradeTarget,
+                3,
+                "etcdserver: invalid downgrade target version",
+            ),
+            (
+                RequestError::DowngradeInProgress,
+                9,
+                "etcdserver: cluster has a downgrade job in progress",
+            ),
             (RequestError::TooLarge, 3, "etcdserver: request is too large"),
             (RequestError::TooManyRequests, 8, "etcdserver: too many requests"),
             (RequestError::NoLeader, 14, "etcdserver: no leader"),
@@ -182,6 +263,98 @@ mod tests {
                 RequestError::Learner,
                 9,
                 "etcdserver: rpc not supported for learner",
+            ),
+            (
+                RequestError::PasswordTooLong,
+                2,
+                "bcrypt: password length exceeds 72 bytes",
+            ),
+            (
+                RequestError::TokenVerifyOnly,
+                2,
+                "auth: token signing attempted with verify-only key",
+            ),
+            (
+                AuthError::RootUserNotExist.into(),
+                9,
+                "etcdserver: root user does not exist",
+            ),
+            (
+                AuthError::RootRoleNotExist.into(),
+                9,
+                "etcdserver: root user does not have root role",
+            ),
+            (
+                AuthError::UserAlreadyExists.into(),
+                9,
+                "etcdserver: user name already exists",
+            ),
+            (AuthError::UserEmpty.into(), 3, "etcdserver: user name is empty"),
+            (
+                AuthError::UserNotFound.into(),
+                9,
+                "etcdserver: user name not found",
+            ),
+            (
+                AuthError::RoleAlreadyExists.into(),
+                9,
+                "etcdserver: role name already exists",
+            ),
+            (
+                AuthError::RoleNotFound.into(),
+                9,
+                "etcdserver: role name not found",
+            ),
+            (AuthError::RoleEmpty.into(), 3, "etcdserver: role name is empty"),
+            (
+                AuthError::AuthFailed.into(),
+                3,
+                "etcdserver: authentication failed, invalid user ID or password",
+            ),
+            (
+                AuthError::NoPasswordUser.into(),
+                2,
+                "auth: authentication failed, password was given for no password user",
+            ),
+            (
+                AuthError::PermissionNotGiven.into(),
+                3,
+                "etcdserver: permission not given",
+            ),
+            (
+                AuthError::PermissionDenied.into(),
+                7,
+                "etcdserver: permission denied",
+            ),
+            (
+                AuthError::RoleNotGranted.into(),
+                9,
+                "etcdserver: role is not granted to the user",
+            ),
+            (
+                AuthError::PermissionNotGranted.into(),
+                9,
+                "etcdserver: permission is not granted to the role",
+            ),
+            (
+                AuthError::NotEnabled.into(),
+                9,
+                "etcdserver: authentication is not enabled",
+            ),
+            (
+                AuthError::InvalidToken.into(),
+                16,
+                "etcdserver: invalid auth token",
+            ),
+            (
+                AuthError::InvalidManagement.into(),
+                3,
+                "etcdserver: invalid auth management",
+            ),
+            (
+                AuthError::OldRevision.into(),
+                3,
+                "etcdserver: revision of auth store is old",
             ),
             (
                 RequestError::Internal("row 7/0 is damaged".into()),
@@ -211,6 +384,10 @@ mod tests {
                 "etcdserver: duplicate key given in txn request",
             ),
             (Refusal::InvalidSortOption, "etcdserver: invalid sort option"),
+            (
+                Refusal::DowngradeFormat,
+                "etcdserver: wrong downgrade target version format",
+            ),
             (
                 Refusal::InvalidClientApiVersion,
                 "etcdserver: invalid client api version",

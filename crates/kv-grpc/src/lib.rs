@@ -3,6 +3,7 @@
 //! Requests are checked and turned into plain operations, the member carries them out, and its answers are turned
 //! back; the exact codes and texts of errors are here. Connections are not: [`Grpc`] is a service for HTTP requests.
 
+pub mod access;
 mod body;
 mod calls;
 mod codec;

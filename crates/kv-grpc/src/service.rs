@@ -19,9 +19,9 @@ use crate::calls::{Call, Calls};
 use crate::codec::MessageCodec;
 use crate::error::{NO_LEADER, Refusal, status};
 use crate::method::{Kind, unknown};
-use crate::services::{cluster, health, kv, lease, maintenance, range_stream};
+use crate::services::{auth, cluster, health, kv, lease, maintenance, range_stream};
 use crate::watch::{WatchCodec, watch};
-use crate::{Method, leader, oversize};
+use crate::{Method, access, leader, oversize};
 
 /// The gRPC services of a member, as a service for HTTP/2 requests. Clones share everything.
 #[derive(Clone)]
@@ -103,9 +103,17 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             return Box::pin(async { Ok(response) });
         }
         let ending = self.ending(method, request.headers());
-        let server = self.server.clone();
+        let server = self
+            .server
+            .with_credentials(access::credentials(request.headers()));
         let request = request.map(|body| Received::new(body, Arc::clone(&self.calls)));
-        Box::pin(async move { Ok(observe(dispatch(server, method, request).await, call, ending)) })
+        Box::pin(async move {
+            let response = match access::judge(&server, method).await {
+                Ok(()) => dispatch(server, method, request).await,
+                Err(status) => status.into_http(),
+            };
+            Ok(observe(response, call, ending))
+        })
     }
 }
 
@@ -157,29 +165,29 @@ async fn dispatch<B: RequestBody>(
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
+        Method::Hash => unary(server, request, maintenance::hash).await,
+        Method::Downgrade => unary(server, request, maintenance::downgrade).await,
+        Method::Snapshot => server_stream(server, request, maintenance::snapshot).await,
+        Method::AuthEnable => unary(server, request, auth::enable).await,
+        Method::AuthDisable => unary(server, request, auth::disable).await,
+        Method::AuthStatus => unary(server, request, auth::auth_status).await,
+        Method::Authenticate => unary(server, request, auth::authenticate).await,
+        Method::UserAdd => unary(server, request, auth::user_add).await,
+        Method::UserGet => unary(server, request, auth::user_get).await,
+        Method::UserList => unary(server, request, auth::user_list).await,
+        Method::UserDelete => unary(server, request, auth::user_delete).await,
+        Method::UserChangePassword => unary(server, request, auth::user_change_password).await,
+        Method::UserGrantRole => unary(server, request, auth::user_grant_role).await,
+        Method::UserRevokeRole => unary(server, request, auth::user_revoke_role).await,
+        Method::RoleAdd => unary(server, request, auth::role_add).await,
+        Method::RoleGet => unary(server, request, auth::role_get).await,
+        Method::RoleList => unary(server, request, auth::role_list).await,
+        Method::RoleDelete => unary(server, request, auth::role_delete).await,
+        Method::RoleGrantPermission => unary(server, request, auth::role_grant_permission).await,
+        Method::RoleRevokePermission => unary(server, request, auth::role_revoke_permission).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
         Method::Defragment
-        | Method::Hash
-        | Method::Snapshot
-        | Method::Downgrade
-        | Method::AuthEnable
-        | Method::AuthDisable
-        | Method::AuthStatus
-        | Method::Authenticate
-        | Method::UserAdd
-        | Method::UserGet
-        | Method::UserList
-        | Method::UserDelete
-        | Method::UserChangePassword
-        | Method::UserGrantRole
-        | Method::UserRevokeRole
-        | Method::RoleAdd
-        | Method::RoleGet
-        | Method::RoleList
-        | Method::RoleDelete
-        | Method::RoleGrantPermission
-        | Method::RoleRevokePermission
         | Method::Lock
         | Method::Unlock
         | Method::Campaign

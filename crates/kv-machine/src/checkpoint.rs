@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use kv_auth::AuthStore;
 use kv_backend::{Backend, Batch};
 use kv_mvcc::{CheckpointPlan, Fill, Finished, View};
 use kv_types::LogId;
@@ -7,7 +8,7 @@ use kv_types::planted::{Bug, is_planted};
 
 use crate::error::MachineError;
 use crate::machine::Machine;
-use crate::{records, snapshot};
+use crate::{auth_records, records, snapshot};
 
 /// Everything a member has applied up to one log entry, on its way into the backend.
 ///
@@ -19,8 +20,12 @@ pub struct Checkpoint {
     pub(crate) view: View,
     pub(crate) applied: Option<LogId>,
     pub(crate) state: Vec<u8>,
+    pub(crate) upkeep: Vec<u8>,
     /// Leases changed since the last completed checkpoint, with their time to live unless they ended.
     pub(crate) leases: Vec<(kv_types::LeaseId, Option<i64>)>,
+    pub(crate) auth: Arc<AuthStore>,
+    /// The auth state of the last completed checkpoint.
+    pub(crate) auth_recorded: Arc<AuthStore>,
     pub(crate) header: snapshot::Header,
     backend: Arc<dyn Backend>,
 }
@@ -51,7 +56,11 @@ impl Checkpoint {
         for (id, ttl) in &self.leases {
             records::put_lease(&mut batch, *id, *ttl);
         }
+        if !Arc::ptr_eq(&self.auth, &self.auth_recorded) {
+            auth_records::put_auth(&mut batch, &self.auth, &self.auth_recorded);
+        }
         records::put_state(&mut batch, self.state.clone());
+        records::put_upkeep(&mut batch, self.upkeep.clone());
         self.backend.write(batch)?;
         self.backend.flush()?;
         Ok(())
@@ -72,7 +81,10 @@ impl Machine {
             view: self.store.view(),
             applied: self.applied,
             state: records::encode_state(self.claimed(), &self.cluster),
+            upkeep: self.upkeep.encode(),
             leases,
+            auth: Arc::clone(&self.auth),
+            auth_recorded: Arc::clone(&self.auth_recorded),
             header: snapshot::Header::of(self),
             backend: Arc::clone(&self.backend),
         })
@@ -92,7 +104,10 @@ impl Machine {
     /// Takes note that a checkpoint has been written: what it holds need not stay in memory. What is returned
     /// frees that memory when it is dropped: where it stops nobody.
     pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) -> Finished {
-        let Checkpoint { plan, leases, .. } = checkpoint;
+        let Checkpoint {
+            plan, leases, auth, ..
+        } = checkpoint;
+        self.auth_recorded = auth;
         self.lessor.clean(leases.iter().map(|(id, ttl)| (*id, *ttl)));
         self.store.finish_checkpoint(plan)
     }

@@ -1,8 +1,10 @@
+use kv_auth::{AuthChange, Caller};
 use kv_mvcc::{DeleteRequest, PutRequest, TxnRequest};
-use kv_types::{LeaseId, MemberId, RequestId, Revision, Term};
+use kv_types::{AuthRevision, LeaseId, MemberId, RequestId, Revision, Term};
 
 use crate::codec::{CodecError, Reader, Write};
-use crate::ops_codec;
+use crate::upkeep::Alarm;
+use crate::{auth_codec, ops_codec};
 
 /// One replicated change. Everything that could differ among members (ids, times to live, URLs) is decided
 /// before it is proposed.
@@ -44,6 +46,23 @@ pub enum Command {
         /// Its client URLs.
         client_urls: Vec<String>,
     },
+    /// Raises an alarm.
+    RaiseAlarm(Alarm),
+    /// Disarms an alarm.
+    DisarmAlarm(Alarm),
+    /// Begins a downgrade of the cluster to a version, or gives it up.
+    Downgrade(Option<String>),
+    /// Changes users, roles or permissions.
+    Auth(AuthChange),
+    /// Lets a user in whose password was found to be right.
+    Authenticate {
+        /// The user.
+        user: String,
+        /// The auth revision at which the password was right. At a later one it may be another: nobody is let in.
+        revision: AuthRevision,
+        /// What a simple token begins with; empty if the member that was asked makes tokens of its own.
+        token_prefix: String,
+    },
 }
 
 /// A command and who waits for its outcome.
@@ -51,6 +70,8 @@ pub enum Command {
 pub struct Proposal {
     /// Unique among all proposals of the cluster's life.
     pub id: RequestId,
+    /// Whose request it is, if a user makes it. Whether the user may is judged when it is applied.
+    pub caller: Option<Caller>,
     /// What to do.
     pub command: Command,
 }
@@ -65,13 +86,25 @@ mod tag {
     pub(super) const PUBLISH: u8 = 7;
     // 8 was an expiry that did not name the leader.
     pub(super) const LEASE_EXPIRE: u8 = 9;
+    pub(super) const RAISE_ALARM: u8 = 15;
+    pub(super) const DISARM_ALARM: u8 = 16;
+    pub(super) const DOWNGRADE: u8 = 17;
+    /// Says whose request the command behind it is.
+    pub(super) const CALLER: u8 = 20;
+    pub(super) const AUTHENTICATE: u8 = 21;
+    pub(super) const AUTH: u8 = 22;
 }
 
 impl Proposal {
     /// Appends the proposal to a log entry's payload. A payload is any number of proposals, one after
-    /// another: the request ID, a tag, and the fields of the command.
+    /// another: the request ID, the caller if there is one, a tag, and the fields of the command.
     pub fn encode(&self, buffer: &mut Vec<u8>) {
         buffer.unsigned(self.id.get());
+        if let Some(Caller { user, revision }) = &self.caller {
+            buffer.tag(tag::CALLER);
+            buffer.bytes(user.as_bytes());
+            buffer.unsigned(revision.get());
+        }
         match &self.command {
             Command::Put(request) => {
                 buffer.tag(tag::PUT);
@@ -117,6 +150,35 @@ impl Proposal {
                     buffer.bytes(url.as_bytes());
                 }
             }
+            Command::RaiseAlarm(alarm) => {
+                buffer.tag(tag::RAISE_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::DisarmAlarm(alarm) => {
+                buffer.tag(tag::DISARM_ALARM);
+                alarm.encode(buffer);
+            }
+            Command::Downgrade(target) => {
+                buffer.tag(tag::DOWNGRADE);
+                buffer.flag(target.is_some());
+                if let Some(target) = target {
+                    buffer.bytes(target.as_bytes());
+                }
+            }
+            Command::Auth(change) => {
+                buffer.tag(tag::AUTH);
+                auth_codec::write_change(buffer, change);
+            }
+            Command::Authenticate {
+                user,
+                revision,
+                token_prefix,
+            } => {
+                buffer.tag(tag::AUTHENTICATE);
+                buffer.bytes(user.as_bytes());
+                buffer.unsigned(revision.get());
+                buffer.bytes(token_prefix.as_bytes());
+            }
         }
     }
 
@@ -135,7 +197,18 @@ impl Proposal {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let id = RequestId::new(reader.unsigned()?);
-        let command = match reader.tag()? {
+        let mut kind = reader.tag()?;
+        let caller = if kind == tag::CALLER {
+            let caller = Caller {
+                user: reader.text()?,
+                revision: AuthRevision::new(reader.unsigned()?),
+            };
+            kind = reader.tag()?;
+            Some(caller)
+        } else {
+            None
+        };
+        let command = match kind {
             tag::PUT => Command::Put(ops_codec::read_put(reader)?),
             tag::DELETE => Command::Delete(ops_codec::read_delete(reader)?),
             tag::TXN => Command::Txn(ops_codec::read_txn(reader)?),
@@ -155,8 +228,17 @@ impl Proposal {
                 name: reader.text()?,
                 client_urls: reader.list(Reader::text)?,
             },
+            tag::RAISE_ALARM => Command::RaiseAlarm(Alarm::decode(reader)?),
+            tag::DISARM_ALARM => Command::DisarmAlarm(Alarm::decode(reader)?),
+            tag::DOWNGRADE => Command::Downgrade(reader.flag()?.then(|| reader.text()).transpose()?),
+            tag::AUTH => Command::Auth(auth_codec::read_change(reader)?),
+            tag::AUTHENTICATE => Command::Authenticate {
+                user: reader.text()?,
+                revision: AuthRevision::new(reader.unsigned()?),
+                token_prefix: reader.text()?,
+            },
             _ => return Err(reader.error("command")),
         };
-        Ok(Self { id, command })
+        Ok(Self { id, caller, command })
     }
 }

@@ -1,17 +1,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::{AuthChange, AuthError, AuthStore, Password};
 use kv_backend::Backend;
 use kv_lease::Lessor;
 use kv_mvcc::{Change, LeaseBook, RangeError, ReadError, Store, StoreOptions, View, WriteError};
 use kv_types::planted::{Bug, is_planted};
-use kv_types::{LeaseId, LogId, Revision};
+use kv_types::{AuthRevision, LeaseId, LogId, LogIndex, Revision};
 
+use crate::access::KeyAccess;
+use crate::auth_records;
 use crate::cluster::{Cluster, Member, RaftMember};
 use crate::command::{Command, Proposal};
 use crate::error::{ApplyError, MachineError};
-use crate::outcome::{Effects, LeaseCommandError, LeaseEffect, Outcome};
+use crate::outcome::{Authenticated, Effects, LeaseCommandError, LeaseEffect, Outcome, TokenEffect};
 use crate::records;
+use crate::upkeep::{Alarm, Upkeep};
 
 /// The replicated state of one member, as of the last entry applied.
 ///
@@ -22,7 +26,11 @@ pub struct Machine {
     pub(crate) store: Store,
     pub(crate) lessor: Lessor,
     pub(crate) cluster: Cluster,
-    /// Invariant: `store`, `lessor` and `cluster` are the outcome of all entries up to this one.
+    pub(crate) upkeep: Upkeep,
+    pub(crate) auth: Arc<AuthStore>,
+    /// The auth state in the backend.
+    pub(crate) auth_recorded: Arc<AuthStore>,
+    /// Invariant: `store`, `lessor`, `cluster`, `upkeep` and `auth` are the outcome of all entries up to this one.
     pub(crate) applied: Option<LogId>,
     pub(crate) backend: Arc<dyn Backend>,
 }
@@ -34,13 +42,18 @@ impl Machine {
     /// [`MachineError`] if anything in the backend is not as it was written.
     pub fn open(backend: Arc<dyn Backend>, options: StoreOptions) -> Result<Self, MachineError> {
         let state = records::read_state(backend.as_ref())?;
+        let upkeep = records::read_upkeep(backend.as_ref())?;
         let mut lessor = records::read_leases(backend.as_ref())?;
+        let auth = Arc::new(auth_records::read_auth(backend.as_ref())?);
         let store = Store::open(Arc::clone(&backend), options)?;
         attach_keys(&store, &mut lessor);
         Ok(Self {
             store,
             lessor,
             cluster: state.cluster,
+            upkeep,
+            auth_recorded: Arc::clone(&auth),
+            auth,
             applied: state.applied,
             backend,
         })
@@ -66,9 +79,24 @@ impl Machine {
         self.cluster.removed()
     }
 
+    /// The alarms that are raised, by kind.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.upkeep.alarms().collect()
+    }
+
+    /// The version that the cluster is being downgraded to.
+    pub fn downgrade(&self) -> Option<String> {
+        self.upkeep.downgrade().map(str::to_owned)
+    }
+
     /// The leases there are.
     pub fn lessor(&self) -> &Lessor {
         &self.lessor
+    }
+
+    /// The users, the roles, and who may do what.
+    pub fn auth(&self) -> &Arc<AuthStore> {
+        &self.auth
     }
 
     /// The revisions as they are now, for reading while later entries are applied.
@@ -112,10 +140,19 @@ impl Machine {
     pub fn apply(&mut self, log_id: LogId, payload: &[u8], effects: &mut Effects) -> Result<(), ApplyError> {
         let proposals =
             Proposal::decode_all(payload).map_err(|source| ApplyError::Decode { log_id, source })?;
-        for Proposal { id, command } in proposals {
-            let outcome = self
-                .apply_command(command, log_id, effects)
-                .map_err(|source| ApplyError::Read { log_id, source })?;
+        for Proposal { id, caller, command } in proposals {
+            let access = KeyAccess {
+                auth: &self.auth,
+                caller: caller.as_ref(),
+                lessor: Some(&self.lessor),
+            };
+            // Judged here, too: what the user may do can have changed since it was asked.
+            let outcome = match access.command(&command) {
+                Ok(()) => self
+                    .apply_command(command, log_id, effects)
+                    .map_err(|source| ApplyError::Read { log_id, source })?,
+                Err(denial) => Outcome::Denied(denial),
+            };
             effects.outcomes.push((id, outcome));
         }
         self.advance(log_id);
@@ -139,6 +176,9 @@ impl Machine {
         log_id: LogId,
         effects: &mut Effects,
     ) -> Result<Outcome, ReadError> {
+        if let Some(refused) = self.upkeep.refuses(&command) {
+            return Ok(Outcome::Refused(refused));
+        }
         let book = &mut Book(&mut self.lessor);
         Ok(match command {
             Command::Put(request) => Outcome::Put(refused_or_broken(self.store.put(&request, book))?),
@@ -166,7 +206,74 @@ impl Machine {
                 self.cluster.publish(member, name, client_urls);
                 Outcome::Published
             }
+            Command::RaiseAlarm(alarm) => {
+                self.upkeep.raise(alarm);
+                Outcome::Alarm { is_raised: true }
+            }
+            Command::DisarmAlarm(alarm) => Outcome::Alarm {
+                is_raised: self.upkeep.disarm(alarm),
+            },
+            Command::Downgrade(target) => {
+                self.upkeep.set_downgrade(target);
+                Outcome::Downgrade
+            }
+            Command::Auth(change) => Outcome::Auth(self.change_auth(change, effects)),
+            Command::Authenticate {
+                user,
+                revision,
+                token_prefix,
+            } => {
+                Outcome::Authenticate(self.authenticate(user, revision, &token_prefix, log_id.index, effects))
+            }
         })
+    }
+
+    fn change_auth(&mut self, change: AuthChange, effects: &mut Effects) -> Result<(), AuthError> {
+        let void = match &change {
+            AuthChange::Disable => Some(TokenEffect::AllInvalidated),
+            AuthChange::UserDelete { name } | AuthChange::UserChangePassword { name, .. } => {
+                Some(TokenEffect::UserInvalidated(name.clone()))
+            }
+            _ => None,
+        };
+        Arc::make_mut(&mut self.auth).apply(change)?;
+        effects.tokens.extend(void);
+        Ok(())
+    }
+
+    /// Lets a user in whose password was right at `revision`. A simple token ends with the log index, by which any
+    /// member knows how far it must have applied to know the token.
+    fn authenticate(
+        &self,
+        user: String,
+        revision: AuthRevision,
+        token_prefix: &str,
+        index: LogIndex,
+        effects: &mut Effects,
+    ) -> Result<Authenticated, AuthError> {
+        if !self.auth.is_enabled() {
+            return Err(AuthError::NotEnabled);
+        }
+        if self.auth.revision() != revision {
+            return Err(AuthError::OldRevision);
+        }
+        match self.auth.user(&user).map(|user| &user.password) {
+            Some(Password::Hash(_)) => {}
+            Some(Password::None) => return Err(AuthError::NoPasswordUser),
+            None => return Err(AuthError::AuthFailed),
+        }
+        let token = if token_prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{token_prefix}.{}", index.get())
+        };
+        if !token.is_empty() {
+            effects.tokens.push(TokenEffect::Assigned {
+                token: token.clone(),
+                user,
+            });
+        }
+        Ok(Authenticated { revision, token })
     }
 
     fn compact(&mut self, revision: Revision, effects: &mut Effects) -> Result<(), kv_mvcc::CompactError> {
@@ -202,7 +309,10 @@ fn refused_or_broken<T>(result: Result<T, WriteError>) -> Result<Result<T, Write
 /// Tells the lessor which keys hang on its leases: the keys know, the leases do not record it.
 pub(crate) fn attach_keys(store: &Store, lessor: &mut Lessor) {
     for (lease, key) in store.view().attachments() {
-        lessor.attach(lease, &key);
+        // A snapshot from elsewhere may name leases that it does not have.
+        if lessor.ttl(lease).is_some() {
+            lessor.attach(lease, &key);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `m/state` | format (unsigned), applied (flag; term, leader, index as unsigned), cluster |
+//! | `m/upkeep` | alarms and downgrade, see `upkeep.rs` |
 //! | `m/lease/` + ID (8 bytes, big endian) | time to live in seconds (signed) |
 
 use std::ops::ControlFlow;
@@ -14,10 +15,12 @@ use kv_types::{LeaseId, LogId, LogIndex, MemberId, Term};
 use crate::cluster::Cluster;
 use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
+use crate::upkeep::Upkeep;
 
 /// The format written; a later one is refused. Format 1 did not name removed members.
 const FORMAT: u64 = 2;
 const STATE_KEY: &[u8] = b"m/state";
+const UPKEEP_KEY: &[u8] = b"m/upkeep";
 const LEASE_PREFIX: &[u8] = b"m/lease/";
 /// The first key after all leases.
 const LEASE_END: &[u8] = b"m/lease0";
@@ -91,6 +94,21 @@ pub(crate) fn read_state(backend: &dyn Backend) -> Result<State, MachineError> {
 
 pub(crate) fn put_state(batch: &mut Batch, encoded: Vec<u8>) {
     batch.put(STATE_KEY, encoded);
+}
+
+/// The record of upkeep as the last flush left it; without one, nothing to be said.
+pub(crate) fn read_upkeep(backend: &dyn Backend) -> Result<Upkeep, MachineError> {
+    let Some(bytes) = backend.get(UPKEEP_KEY)? else {
+        return Ok(Upkeep::default());
+    };
+    Upkeep::decode(&bytes).map_err(|source| MachineError::Record {
+        record: "m/upkeep",
+        source,
+    })
+}
+
+pub(crate) fn put_upkeep(batch: &mut Batch, encoded: Vec<u8>) {
+    batch.put(UPKEEP_KEY, encoded);
 }
 
 /// All leases as the last flush left them; what is attached to them the store knows.

@@ -1,21 +1,25 @@
 //! The whole state as frames: the first holds everything but the rows, each further one a chunk of rows.
 //!
 //! The first frame is the state record, the leases (list of ID and time to live, signed), then the current and
-//! the last compacted revision (signed; −1 for none).
+//! the last compacted revision (signed; −1 for none), then the record of upkeep and the auth
+//! state (bytes).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kv_auth::AuthStore;
 use kv_backend::Backend;
-use kv_lease::Lessor;
 use kv_mvcc::{ReadError, Store, StoreOptions, View};
 use kv_types::{LeaseId, LogId, Revision, RowRevision};
 
+use crate::auth_records;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
-use crate::machine::{Machine, attach_keys};
+use crate::import::{Import, lessor_of};
+use crate::machine::Machine;
 use crate::records;
+use crate::upkeep::Upkeep;
 
 /// The state after one log entry, held for as long as someone reads it: rows and blocks it refers to stay.
 ///
@@ -108,6 +112,8 @@ impl Header {
         let view = machine.store.view();
         buffer.signed(view.revision().get());
         buffer.signed(view.compacted().map_or(NEVER, Revision::get));
+        buffer.bytes(&machine.upkeep.encode());
+        buffer.bytes(&auth_records::encode_auth(&machine.auth));
         Self {
             encoded: buffer.into(),
             membership: machine.cluster.membership(),
@@ -117,7 +123,7 @@ impl Header {
 
 /// A snapshot on its way into an empty backend.
 pub struct SnapshotInstall {
-    machine: Machine,
+    import: Import,
     current: Revision,
     compacted: Option<Revision>,
 }
@@ -140,29 +146,32 @@ impl SnapshotInstall {
         let state = records::decode_state(reader.slice().map_err(damaged)?)?;
         let mut read = || -> Result<_, CodecError> {
             let leases = reader.list(|reader| Ok((LeaseId::new(reader.signed()?), reader.signed()?)))?;
-            Ok((leases, reader.signed()?, reader.signed()?))
+            let (current, compacted) = (reader.signed()?, reader.signed()?);
+            Ok((
+                leases,
+                current,
+                compacted,
+                Upkeep::decode(reader.slice()?)?,
+                auth_records::decode_auth(reader.slice()?)?,
+            ))
         };
-        let (leases, current, compacted) = read().map_err(damaged)?;
+        let (leases, current, compacted, upkeep, auth) = read().map_err(damaged)?;
         reader.finish().map_err(damaged)?;
-        let mut lessor = Lessor::new();
-        for (id, ttl) in leases {
-            lessor.grant(id, ttl).map_err(|_| MachineError::Record {
-                record: "snapshot header",
-                source: CodecError {
-                    what: "lease given twice",
-                    offset: 0,
-                },
-            })?;
-        }
+        let lessor = lessor_of(leases)?;
         let store = Store::open(Arc::clone(&backend), options)?;
+        let machine = Machine {
+            store,
+            lessor,
+            cluster: state.cluster,
+            upkeep,
+            auth: Arc::new(auth),
+            // The backend is empty.
+            auth_recorded: Arc::new(AuthStore::default()),
+            applied: state.applied,
+            backend,
+        };
         Ok(Self {
-            machine: Machine {
-                store,
-                lessor,
-                cluster: state.cluster,
-                applied: state.applied,
-                backend,
-            },
+            import: Import::of(machine),
             current: Revision::new(current),
             compacted: (compacted != NEVER).then(|| Revision::new(compacted)),
         })
@@ -173,39 +182,17 @@ impl SnapshotInstall {
     /// # Errors
     /// [`MachineError`] if the frame is damaged or the backend cannot be written.
     pub fn frame(&mut self, chunk: &Bytes) -> Result<(), MachineError> {
-        self.machine.store.import_chunk(chunk)?;
-        if self.machine.store.view().recent_bytes() > IMPORT_BYTES_MAX {
-            self.checkpoint()?;
-        }
-        Ok(())
+        self.import.chunk(chunk)
     }
 
     /// Ends with everything durable in the backend.
     ///
     /// # Errors
     /// As [`SnapshotInstall::frame`].
-    pub fn finish(mut self) -> Result<Machine, MachineError> {
-        let Self {
-            machine,
-            current,
-            compacted,
-        } = &mut self;
-        machine.store.finish_import(*current, *compacted)?;
-        attach_keys(&machine.store, &mut machine.lessor);
-        self.checkpoint()?;
-        Ok(self.machine)
-    }
-
-    fn checkpoint(&mut self) -> Result<(), MachineError> {
-        let mut checkpoint = self.machine.plan_checkpoint()?;
-        checkpoint.write()?;
-        drop(self.machine.finish_checkpoint(checkpoint));
-        Ok(())
+    pub fn finish(self) -> Result<Machine, MachineError> {
+        self.import.finish(self.current, self.compacted)
     }
 }
-
-/// Rows held in memory before they are written, in bytes.
-const IMPORT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Stands for "never compacted".
 const NEVER: i64 = -1;

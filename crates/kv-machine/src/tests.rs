@@ -1,9 +1,15 @@
 //! The machine as a whole: equal logs give equal states, whatever happens in between.
 
+mod auth;
+
 use bytes::Bytes;
+use kv_auth::{AuthChange, AuthStore, Caller, Password, Permission, PermissionKind};
 use kv_backend::{BackendHome, MemoryHome};
-use kv_mvcc::{DeleteRequest, KeyValue, PutLease, PutRequest, PutValue, RangeRequest, StoreOptions};
-use kv_types::{KeyRange, LeaseId, LogId, LogIndex, MemberId, RequestId, Revision, Term};
+use kv_mvcc::{
+    Compare, CompareResult, CompareTarget, DeleteRequest, KeyValue, Op, PutLease, PutRequest, PutValue,
+    RangeRequest, StoreOptions, TxnRequest,
+};
+use kv_types::{AuthRevision, KeyRange, LeaseId, LogId, LogIndex, MemberId, RequestId, Revision, Term};
 use proptest::prelude::*;
 
 use crate::{Command, Effects, LeaseCommandError, Machine, Outcome, Proposal, Snapshot, SnapshotInstall};
@@ -22,9 +28,14 @@ fn log_id(index: u64) -> LogId {
 
 /// Applies the command as entry `index`, through its encoding.
 fn apply(machine: &mut Machine, index: u64, command: Command) -> Outcome {
+    propose(machine, index, None, command)
+}
+
+fn propose(machine: &mut Machine, index: u64, caller: Option<Caller>, command: Command) -> Outcome {
     let mut payload = Vec::new();
     Proposal {
         id: RequestId::new(index),
+        caller,
         command,
     }
     .encode(&mut payload);
@@ -55,6 +66,7 @@ struct Seen {
     hash: u32,
     leases: Vec<(LeaseId, i64, Vec<Bytes>)>,
     members: Vec<crate::Member>,
+    auth: AuthStore,
 }
 
 fn see(machine: &Machine) -> Seen {
@@ -70,6 +82,7 @@ fn see(machine: &Machine) -> Seen {
         hash: view.hash_kv(None).unwrap().hash,
         leases: lessor.iter().map(|(id, ttl)| (id, ttl, keys(id))).collect(),
         members: machine.members(),
+        auth: AuthStore::clone(machine.auth()),
     }
 }
 
@@ -157,7 +170,40 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (1..20i64).prop_map(|revision| Command::Compact(Revision::new(revision))),
         2 => (1..4i64, 1..99i64).prop_map(|(id, ttl_seconds)| Command::LeaseGrant { id: LeaseId::new(id), ttl_seconds }),
         1 => (1..4i64).prop_map(|id| Command::LeaseRevoke(LeaseId::new(id))),
+        3 => auth_change().prop_map(Command::Auth),
     ]
+}
+
+fn auth_change() -> impl Strategy<Value = AuthChange> {
+    let name = || "(root|u|v)";
+    let range = || ("[a-d]", "[a-d]?").prop_map(|(key, end)| KeyRange::from_wire(key.into(), end.into()));
+    let kind = (0..4i32).prop_map(PermissionKind::from_wire);
+    let password = prop_oneof![Just(Password::None), "[a-z]{3}".prop_map(Password::Hash)];
+    prop_oneof![
+        1 => Just(AuthChange::Enable),
+        1 => Just(AuthChange::Disable),
+        3 => (name(), password).prop_map(|(name, password)| AuthChange::UserAdd { name, password }),
+        1 => name().prop_map(|name| AuthChange::UserDelete { name }),
+        1 => (name(), "[a-z]{3}").prop_map(|(name, hash)| AuthChange::UserChangePassword { name, hash }),
+        3 => (name(), name()).prop_map(|(user, role)| AuthChange::UserGrantRole { user, role }),
+        1 => (name(), name()).prop_map(|(user, role)| AuthChange::UserRevokeRole { user, role }),
+        3 => name().prop_map(|name| AuthChange::RoleAdd { name }),
+        1 => name().prop_map(|name| AuthChange::RoleDelete { name }),
+        3 => (name(), kind, range()).prop_map(|(role, kind, range)| {
+            AuthChange::RoleGrantPermission { role, permission: Permission { kind, range } }
+        }),
+        1 => (name(), range()).prop_map(|(role, range)| AuthChange::RoleRevokePermission { role, range }),
+    ]
+}
+
+/// Root most of the time.
+fn caller() -> impl Strategy<Value = Option<Caller>> {
+    prop::option::weighted(0.9, ("(root|root|root|u)", 1..40u64)).prop_map(|caller| {
+        caller.map(|(user, revision)| Caller {
+            user,
+            revision: AuthRevision::new(revision),
+        })
+    })
 }
 
 proptest! {
@@ -165,17 +211,17 @@ proptest! {
     /// log applied again from there; a third takes a snapshot of the second.
     #[test]
     fn equal_logs_give_equal_states_across_restarts_and_snapshots(
-        commands in prop::collection::vec((command(), 0..10u8), 1..60),
+        commands in prop::collection::vec((caller(), command(), 0..10u8), 1..60),
     ) {
         let mut steady = open(&MemoryHome::new());
         let home = MemoryHome::new();
         let mut restarted = open(&home);
-        let mut log: Vec<Command> = Vec::new();
-        for (command, event) in commands {
-            log.push(command.clone());
+        let mut log: Vec<(Option<Caller>, Command)> = Vec::new();
+        for (caller, command, event) in commands {
+            log.push((caller.clone(), command.clone()));
             let index = log.len() as u64;
-            apply(&mut steady, index, command.clone());
-            apply(&mut restarted, index, command);
+            propose(&mut steady, index, caller.clone(), command.clone());
+            propose(&mut restarted, index, caller, command);
             match event {
                 0 => drop(checkpoint(&mut restarted)),
                 1 => {
@@ -188,8 +234,8 @@ proptest! {
                     restarted = open(&home);
                     let from = restarted.applied().map_or(0, |applied| applied.index.get());
                     for index in from + 1..=log.len() as u64 {
-                        let command = log[usize::try_from(index - 1).unwrap()].clone();
-                        apply(&mut restarted, index, command);
+                        let (caller, command) = log[usize::try_from(index - 1).unwrap()].clone();
+                        propose(&mut restarted, index, caller, command);
                     }
                 }
                 _ => {}
@@ -207,11 +253,11 @@ proptest! {
     }
 
     #[test]
-    fn proposals_survive_their_encoding(commands in prop::collection::vec(command(), 0..5)) {
+    fn proposals_survive_their_encoding(commands in prop::collection::vec((caller(), command()), 0..5)) {
         let proposals: Vec<Proposal> = commands
             .into_iter()
             .enumerate()
-            .map(|(id, command)| Proposal { id: RequestId::new(id as u64), command })
+            .map(|(id, (caller, command))| Proposal { id: RequestId::new(id as u64), caller, command })
             .collect();
         let mut payload = Vec::new();
         proposals.iter().for_each(|proposal| proposal.encode(&mut payload));

@@ -9,6 +9,7 @@
 mod block;
 mod cow_tree;
 mod error;
+mod etcd_row;
 mod index;
 mod lease_book;
 mod ops;
@@ -23,6 +24,7 @@ mod txn;
 mod view;
 
 pub use error::{CompactError, RangeError, ReadError, StoreError, WriteError};
+pub use etcd_row::EtcdEntry;
 pub use lease_book::LeaseBook;
 pub use ops::{
     Compare, CompareResult, CompareTarget, DeleteRequest, DeleteResult, HashKv, KeyValue, Op, OpResult,

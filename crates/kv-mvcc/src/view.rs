@@ -116,6 +116,11 @@ impl View {
             .map(VersionMeta::revision)
     }
 
+    /// All rows that are kept, in order, past the cache.
+    pub fn rows(&self) -> impl Iterator<Item = Result<Arc<Row>, ReadError>> + '_ {
+        self.rows.iter(RowRevision::default(), None, Caching::Bypass)
+    }
+
     /// Every key that is attached to a lease, in the order of keys.
     pub fn attachments(&self) -> impl Iterator<Item = (LeaseId, Bytes)> + '_ {
         let live = self.state.index.range(&KeyRange::all(), At::Latest);

@@ -156,7 +156,11 @@ impl Core {
                 snapshot: log_id(&metrics.snapshot),
                 purged: log_id(&metrics.purged),
                 members: types::members(metrics.membership_config.membership()),
-                voters: metrics.committed_membership_config.voter_ids().map(MemberId::new).collect(),
+                voters: metrics
+                    .committed_membership_config
+                    .voter_ids()
+                    .map(MemberId::new)
+                    .collect(),
                 matched,
                 connected: self.contacts.lock().connected(Instant::now()),
                 disk_full: self.log.is_full(),

@@ -23,6 +23,7 @@ mod propose;
 mod read;
 mod removal;
 mod reply;
+mod restored;
 mod runtime;
 mod service;
 mod snapshot;
@@ -39,6 +40,7 @@ pub use handle::{Raft, RaftParts};
 pub use membership::MembershipChange;
 pub use options::RaftOptions;
 pub use read::AskHandler;
+pub use restored::RestoredStart;
 pub use service::{RaftService, ServiceAnswers};
 pub use state_machine::{
     Applied, CommittedEntry, EntryPayload, RaftMember, SnapshotError, SnapshotFrames, SnapshotMeta,

@@ -1,3 +1,4 @@
+use kv_auth::AuthError;
 use thiserror::Error;
 
 use crate::membership::MemberError;
@@ -29,6 +30,15 @@ pub enum RequestError {
     /// The quota is used up, or the disk is full: writes are refused, reads go on.
     #[error("database space exceeded")]
     NoSpace,
+    /// The alarm that members differ is raised: writes are refused, reads go on.
+    #[error("corrupt cluster")]
+    Corrupt,
+    /// The cluster cannot be downgraded to this version.
+    #[error("invalid downgrade target version")]
+    DowngradeTarget,
+    /// The cluster is being downgraded already.
+    #[error("a downgrade is in progress")]
+    DowngradeInProgress,
     /// The encoded proposal is larger than the limit.
     #[error("request is too large")]
     TooLarge,
@@ -59,7 +69,19 @@ pub enum RequestError {
     /// The membership, or the leader, is not changed.
     #[error(transparent)]
     Member(#[from] MemberError),
+    /// The caller is not known, or may not do this; or a change of users and roles is refused.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A password of more bytes than bcrypt takes.
+    #[error("password is longer than {PASSWORD_BYTES_MAX} bytes")]
+    PasswordTooLong,
+    /// A member that holds only the public key of tokens cannot make one.
+    #[error("tokens can only be verified here")]
+    TokenVerifyOnly,
     /// The store could not be read or broke a rule; the text says where.
     #[error("{0}")]
     Internal(String),
 }
+
+/// What bcrypt takes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 72;

@@ -3,7 +3,9 @@
 //! [`Replica`] holds the state machine and everyone who waits for it; Raft applies entries to it. [`Server`] is
 //! what the edge calls. tonic, HTTP and flags are not known here.
 
+mod auth;
 mod error;
+mod image;
 mod leader_calls;
 mod leases;
 mod maintenance;
@@ -19,18 +21,23 @@ mod shell;
 mod snapshots;
 mod start;
 mod status;
+mod upkeep;
 mod waiters;
+mod watch_stream;
 mod watches;
 
-pub use error::RequestError;
-pub use kv_machine::{MachineError, Member};
+pub use auth::{Credentials, ReadGrant};
+pub use error::{PASSWORD_BYTES_MAX, RequestError};
+pub use image::{SnapshotChunk, SnapshotImage};
+pub use kv_auth::{AuthError, Permission, PermissionKind, Role};
+pub use kv_machine::{Alarm, AlarmKind, MachineError, Member};
 pub use leases::{LeaseGranted, LeaseTimeToLive};
 pub use membership::{MemberChange, MemberError};
 pub use metrics::{MetricsSnapshot, disk_histogram};
-pub use options::ServerOptions;
+pub use options::{AuthOptions, ServerOptions, TokenOptions};
 pub use replica::Replica;
 pub use server::{Header, Server};
 pub use shell::LogGauge;
 pub use start::{LeaderDesk, Running};
 pub use status::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Status};
-pub use watches::WatchStream;
+pub use watch_stream::{Streamed, WatchStream};

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kv_types::{ClusterId, Limits, MemberId};
@@ -21,8 +22,42 @@ pub struct ServerOptions {
     pub strict_reconfig_check: bool,
     /// How many learners there may be at a time.
     pub max_learners: usize,
+    /// Where files without a name may be written.
+    pub scratch_dir: PathBuf,
     /// Bounds on single requests.
     pub limits: Limits,
+    /// How users prove who they are.
+    pub auth: AuthOptions,
+}
+
+/// How users prove who they are.
+#[derive(Clone, Debug)]
+pub struct AuthOptions {
+    /// The tokens that they get for their password.
+    pub tokens: TokenOptions,
+    /// Cost of hashing a new password: each step doubles it. 4 to 31.
+    pub bcrypt_cost: u32,
+}
+
+/// Which tokens users get for their password.
+#[derive(Clone, Debug)]
+pub enum TokenOptions {
+    /// Random ones that the members remember until they are not used for this long.
+    Simple {
+        /// The time.
+        ttl: Duration,
+    },
+}
+
+impl Default for AuthOptions {
+    fn default() -> Self {
+        Self {
+            tokens: TokenOptions::Simple {
+                ttl: Duration::from_secs(300),
+            },
+            bcrypt_cost: 10,
+        }
+    }
 }
 
 impl ServerOptions {

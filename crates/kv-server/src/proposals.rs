@@ -127,6 +127,7 @@ mod tests {
         };
         Proposal {
             id: RequestId::new(id),
+            caller: None,
             command: Command::Put(request),
         }
     }

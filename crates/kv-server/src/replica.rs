@@ -16,6 +16,7 @@ use kv_types::{LogIndex, MemberId, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
+use crate::auth::{AuthBoard, SimpleTokens};
 use crate::leases::LeaseClock;
 use crate::maintenance::{self, Maintenance};
 use crate::membership::ClusterView;
@@ -50,6 +51,8 @@ pub struct Replica {
     pub(crate) waiters: Waiters,
     pub(crate) watches: Arc<Watches>,
     pub(crate) leases: LeaseClock,
+    pub(crate) auth: Arc<AuthBoard>,
+    pub(crate) tokens: SimpleTokens,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
 }
@@ -72,6 +75,7 @@ impl Replica {
         let applied = log_id.map_or(LogIndex::default(), |log_id| log_id.index);
         // A member whose log is purged needs one before maintenance runs.
         let snapshot = snapshot_of_opened(&machine);
+        let auth = Arc::new(AuthBoard::new(Arc::clone(machine.auth())));
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
             cluster: ArcSwap::from_pointee(cluster_of(&machine)),
@@ -85,8 +89,10 @@ impl Replica {
             disk_bytes: AtomicU64::new(disk_bytes),
             maintained: Notify::new(),
             waiters: Waiters::default(),
-            watches: Arc::new(Watches::new(view, progress_interval)),
+            watches: Arc::new(Watches::new(view, progress_interval, Arc::clone(&auth))),
             leases: LeaseClock::new(),
+            auth,
+            tokens: SimpleTokens::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
         })
@@ -229,6 +235,7 @@ impl Replica {
             if members_change || effects.outcomes.iter().any(published) {
                 self.publish_cluster(&machine);
             }
+            self.publish_auth(&machine);
             let view = machine.view();
             let changes = machine.take_changes();
             self.view.store(Arc::new(view.clone()));
@@ -238,10 +245,18 @@ impl Replica {
             recent_bytes
         };
         self.leases.applied(&effects.leases);
+        self.tokens.applied(effects.tokens);
         self.waiters.complete_all(effects.outcomes);
         self.applied.send_replace(last);
         self.maintenance
             .applied(recent_bytes, effects.compacted.is_some());
+    }
+
+    /// Before the view that comes with it, see [`AuthBoard`].
+    fn publish_auth(&self, machine: &Machine) {
+        if self.auth.publish(machine.auth()) {
+            self.watches.auth_changed();
+        }
     }
 
     fn install_frames(&self, frames: &mut SnapshotFrames<'_>) -> Result<(), SnapshotError> {
@@ -265,6 +280,8 @@ impl Replica {
         *self.snapshot.lock() = snapshot_of_opened(&installed);
         *machine = installed;
         self.publish_cluster(&machine);
+        self.tokens.forget_all();
+        self.publish_auth(&machine);
         let view = machine.view();
         self.view.store(Arc::new(view.clone()));
         self.watches.replaced(view);
@@ -405,6 +422,7 @@ mod tests {
         };
         let proposal = Proposal {
             id: RequestId::new(index),
+            caller: None,
             command: Command::Put(request),
         };
         let mut payload = Vec::new();

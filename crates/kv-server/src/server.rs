@@ -1,16 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_machine::{Command, LeaseCommandError, Member, Outcome};
+use kv_auth::Access;
+use kv_machine::{Command, LeaseCommandError, Member, Outcome, Refused};
 use kv_mvcc::{
     CompactError, DeleteRequest, DeleteResult, HashKv, PutRequest, PutResult, RangeError, RangeRequest,
     RangeResult, TxnRequest, TxnResult, View, WriteError,
 };
 use kv_types::planted::{Bug, is_planted};
-use kv_types::{ClusterId, LeaseId, Limits, MemberId, Revision, Term};
+use kv_types::{ClusterId, KeyRange, LeaseId, Limits, MemberId, Revision, Term};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::auth::Credentials;
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::{LeaseGranted, LeaseTimeToLive, TTL_SECONDS_MAX, granted_ttl};
@@ -19,12 +21,15 @@ use crate::metrics::MetricsSnapshot;
 use crate::quota::{LEASE_COST, put_cost, txn_cost};
 use crate::shell::Shell;
 use crate::status::Status;
-use crate::watches::WatchStream;
+use crate::watch_stream::WatchStream;
 
 /// A running member, as the edge sees it. Clones are handles of the same member.
+///
+/// Each call is judged by the credentials of the handle: a new one has none; see [`Server::with_credentials`].
 #[derive(Clone)]
 pub struct Server {
-    shell: Arc<Shell>,
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) credentials: Credentials,
 }
 
 /// What heads an answer.
@@ -42,7 +47,10 @@ pub struct Header {
 
 impl Server {
     pub(crate) fn new(shell: Arc<Shell>) -> Self {
-        Self { shell }
+        Self {
+            shell,
+            credentials: Credentials::None,
+        }
     }
 
     /// A header with the current revision.
@@ -103,7 +111,11 @@ impl Server {
         if !serializable && !is_planted(Bug::StaleRead) {
             self.read_barrier().await?;
         }
-        self.view().range(&request).map_err(range_error)
+        self.judged(
+            |access| access.read(&request.range),
+            || self.view().range(&request).map_err(range_error),
+        )
+        .await
     }
 
     /// Puts a key.
@@ -111,10 +123,11 @@ impl Server {
     /// # Errors
     /// A refusal (nothing changed), or [`RequestError::Timeout`] and the like: outcome unknown.
     pub async fn put(&self, request: PutRequest) -> Result<PutResult, RequestError> {
-        self.shell.check_space(put_cost(&request))?;
-        match self.propose(Command::Put(request)).await? {
+        self.check_space(put_cost(&request)).await?;
+        let caller = self.permitted(|access| access.put(&request)).await?;
+        match self.shell.propose_as(caller, Command::Put(request)).await? {
             Outcome::Put(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -123,9 +136,10 @@ impl Server {
     /// # Errors
     /// As [`Server::put`].
     pub async fn delete_range(&self, request: DeleteRequest) -> Result<DeleteResult, RequestError> {
-        match self.propose(Command::Delete(request)).await? {
+        let caller = self.permitted(|access| access.delete(&request)).await?;
+        match self.shell.propose_as(caller, Command::Delete(request)).await? {
             Outcome::Delete(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -139,12 +153,14 @@ impl Server {
             if !serializable {
                 self.read_barrier().await?;
             }
-            return self.view().txn(&read_only).map_err(range_error);
+            let read = || self.view().txn(&read_only).map_err(range_error);
+            return self.judged(|access| access.txn(&request), read).await;
         }
-        self.shell.check_space(txn_cost(&request))?;
-        match self.propose(Command::Txn(request)).await? {
+        self.check_space(txn_cost(&request)).await?;
+        let caller = self.permitted(|access| access.txn(&request)).await?;
+        match self.shell.propose_as(caller, Command::Txn(request)).await? {
             Outcome::Txn(result) => result.map_err(write_error),
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -154,9 +170,10 @@ impl Server {
     /// # Errors
     /// A revision that is compacted already or in the future, or as [`Server::put`].
     pub async fn compact(&self, revision: Revision, physical: bool) -> Result<Revision, RequestError> {
-        let result = match self.propose(Command::Compact(revision)).await? {
+        self.require_root().await?;
+        let result = match self.shell.propose(Command::Compact(revision)).await? {
             Outcome::Compact(result) => result,
-            other => return Err(mismatch(&other)),
+            other => return Err(unexpected(&other)),
         };
         if physical && result != Err(CompactError::FutureRevision) {
             self.shell.replica.wait_garbage_collected(revision).await;
@@ -180,11 +197,13 @@ impl Server {
         if ttl_seconds > TTL_SECONDS_MAX {
             return Err(RequestError::LeaseTtlTooLarge);
         }
-        self.shell.check_space(LEASE_COST)?;
+        self.check_space(LEASE_COST).await?;
+        self.require_user().await?;
         let ttl_seconds = granted_ttl(ttl_seconds, self.shell.options.election_timeout);
         loop {
             let chosen = id.unwrap_or_else(|| self.shell.random_lease_id());
             match self
+                .shell
                 .propose(Command::LeaseGrant {
                     id: chosen,
                     ttl_seconds,
@@ -200,7 +219,7 @@ impl Server {
                 Outcome::LeaseGrant(Err(_)) if id.is_some() => return Err(RequestError::LeaseExists),
                 // An ID of our own choice that was taken: choose again.
                 Outcome::LeaseGrant(Err(_)) => {}
-                other => return Err(mismatch(&other)),
+                other => return Err(unexpected(&other)),
             }
         }
     }
@@ -210,12 +229,14 @@ impl Server {
     /// # Errors
     /// [`RequestError::LeaseNotFound`], or as [`Server::put`].
     pub async fn lease_revoke(&self, id: LeaseId) -> Result<(), RequestError> {
-        match self.propose(Command::LeaseRevoke(id)).await? {
+        self.require_user().await?;
+        let caller = self.caller().await?;
+        match self.shell.propose_as(caller, Command::LeaseRevoke(id)).await? {
             Outcome::LeaseRevoke(Ok(())) => Ok(()),
             Outcome::LeaseRevoke(Err(LeaseCommandError::NotFound | LeaseCommandError::Exists)) => {
                 Err(RequestError::LeaseNotFound)
             }
-            other => Err(mismatch(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -224,6 +245,7 @@ impl Server {
     /// # Errors
     /// No leader to ask within the request timeout.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, RequestError> {
+        self.check_lease(id, Access::Write).await?;
         let answer = self.shell.ask_leader(LeaderCall::KeepAlive(id)).await?;
         leader_calls::decode_ttl(answer).ok_or_else(undecodable)
     }
@@ -237,13 +259,33 @@ impl Server {
         id: LeaseId,
         keys: bool,
     ) -> Result<Option<LeaseTimeToLive>, RequestError> {
+        self.require_user().await?;
+        if keys {
+            self.check_lease(id, Access::Read).await?;
+        }
         let answer = self.shell.ask_leader(LeaderCall::TimeToLive { id, keys }).await?;
-        leader_calls::decode_time_to_live(answer).ok_or_else(undecodable)
+        let lease = leader_calls::decode_time_to_live(answer).ok_or_else(undecodable)?;
+        // The leader can know keys of the lease that this member does not know yet.
+        for key in lease.iter().flat_map(|lease| &lease.keys) {
+            let key = KeyRange::single(key.clone());
+            self.judged(|access| access.read(&key), || Ok(())).await?;
+        }
+        Ok(lease)
     }
 
     /// The leases this member knows; on the leader those that end first come first.
-    pub fn leases(&self) -> Vec<LeaseId> {
-        self.shell.leases()
+    ///
+    /// # Errors
+    /// A denial: the caller must be allowed to read all keys that hang on leases.
+    pub async fn leases(&self) -> Result<Vec<LeaseId>, RequestError> {
+        self.require_user().await?;
+        let leases = self.shell.leases();
+        if self.require_root().await.is_err() {
+            for id in &leases {
+                self.check_lease(*id, Access::Read).await?;
+            }
+        }
+        Ok(leases)
     }
 
     /// The members of the cluster, ascending by ID.
@@ -254,6 +296,7 @@ impl Server {
         if linearizable {
             self.read_barrier().await?;
         }
+        self.require_user().await?;
         Ok(self.shell.replica.members())
     }
 
@@ -306,7 +349,7 @@ impl Server {
 
     /// Opens a stream of watchers. They end when it is dropped.
     pub fn watch_stream(&self) -> WatchStream {
-        self.shell.replica.watches.open_stream()
+        WatchStream::new(self.clone())
     }
 
     /// Returns once this member has applied everything acknowledged before the call.
@@ -322,8 +365,8 @@ impl Server {
         }
     }
 
-    async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
-        self.shell.propose(command).await
+    pub(crate) fn shell(&self) -> &Shell {
+        &self.shell
     }
 }
 
@@ -343,10 +386,17 @@ fn write_error(error: WriteError) -> RequestError {
     }
 }
 
-/// An outcome of another kind than the command: impossible unless two proposals had one ID.
-fn mismatch(outcome: &Outcome) -> RequestError {
-    tracing::error!(outcome = outcome.kind(), "outcome does not fit its request");
-    RequestError::Internal("outcome does not fit its request".into())
+/// A refusal, or an outcome of another kind than the command: impossible unless two proposals had one ID.
+pub(crate) fn unexpected(outcome: &Outcome) -> RequestError {
+    match outcome {
+        Outcome::Denied(denial) => RequestError::Auth(*denial),
+        Outcome::Refused(Refused::NoSpace) => RequestError::NoSpace,
+        Outcome::Refused(Refused::Corrupt) => RequestError::Corrupt,
+        other => {
+            tracing::error!(outcome = other.kind(), "outcome does not fit its request");
+            RequestError::Internal("outcome does not fit its request".into())
+        }
+    }
 }
 
 fn undecodable() -> RequestError {

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_auth::Caller;
 use kv_lease::Renewal;
 use kv_machine::{Command, Outcome, Proposal};
 use kv_raft::{AskError, Leadership, ProposeError, Raft, ReadIndexError, Role};
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
@@ -45,6 +47,10 @@ pub(crate) struct Shell {
     pub(crate) proposals: ProposalQueue,
     pub(crate) reads: ReadBarrier,
     pub(crate) request_ids: RequestIds,
+    /// Who makes a snapshot for a client now.
+    pub(crate) images: Arc<Semaphore>,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
     /// The leader this member knows.
     pub(crate) leader: tokio::sync::watch::Sender<Option<MemberId>>,
     /// When this member last saw a leader come into office.
@@ -54,14 +60,25 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// Proposes a command and waits until it is applied here.
+    /// Proposes a command of the member's own, or one that was judged for good, and waits until it is applied here.
     pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, RequestError> {
+        self.propose_as(None, command).await
+    }
+
+    /// Proposes a user's command and waits until it is applied here.
+    pub(crate) async fn propose_as(
+        &self,
+        caller: Option<Caller>,
+        command: Command,
+    ) -> Result<Outcome, RequestError> {
         let id = self.request_ids.next();
         let started = Instant::now();
         let answer = self.replica.waiters.register(id);
         let _registration = Registration { shell: self, id };
-        self.proposals
-            .push(&Proposal { id, command }, self.options.limits.request_bytes_max)?;
+        self.proposals.push(
+            &Proposal { id, caller, command },
+            self.options.limits.request_bytes_max,
+        )?;
         match tokio::time::timeout(self.options.request_timeout(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(RequestError::Stopped),
@@ -233,6 +250,7 @@ impl Shell {
             for id in expired {
                 let proposal = Proposal {
                     id: self.request_ids.next(),
+                    caller: None,
                     command: Command::LeaseExpire { id, leader, term },
                 };
                 // One that is refused now is offered again.
@@ -335,14 +353,16 @@ impl Shell {
         if cost == 0 {
             return Ok(());
         }
-        let full = self
-            .options
-            .quota_bytes
-            .is_some_and(|quota| self.db_size() + cost >= quota);
-        if full || self.replica.is_disk_full() || self.log.is_disk_full() {
+        if self.is_over_quota(cost) || self.replica.is_disk_full() || self.log.is_disk_full() {
             return Err(RequestError::NoSpace);
         }
         Ok(())
+    }
+
+    /// Whether the quota is used up by what would add `cost` bytes.
+    pub(crate) fn is_over_quota(&self, cost: u64) -> bool {
+        let quota = self.options.quota_bytes;
+        cost > 0 && quota.is_some_and(|quota| self.db_size() + cost >= quota)
     }
 
     /// Bytes the store takes: on disk by estimate, and in memory for what is not there yet.
@@ -356,6 +376,18 @@ impl Shell {
         let leader = *self.leader.borrow();
         let sizes = self.replica.view().sizes();
         let in_use = sizes.live_bytes + sizes.recent_bytes;
+        let (alarms, downgrade) = {
+            let machine = self.replica.machine();
+            (machine.alarms(), machine.downgrade())
+        };
+        let mut errors = Vec::new();
+        if leader.is_none() {
+            errors.push("etcdserver: no leader".to_owned());
+        }
+        errors.extend(alarms.iter().map(|alarm| {
+            let member = alarm.member.get();
+            format!("memberID:{member} alarm:{}", alarm.kind.name())
+        }));
         Status {
             version: ETCD_VERSION.into(),
             db_size: self.replica.size_on_disk().max(in_use),
@@ -364,17 +396,14 @@ impl Shell {
             raft_index: raft.committed.map(|log_id| log_id.index).unwrap_or_default(),
             raft_term: raft.leadership.term,
             raft_applied_index: self.replica.applied_index(),
-            errors: if leader.is_none() {
-                vec!["etcdserver: no leader".into()]
-            } else {
-                Vec::new()
-            },
+            errors,
             learner: self.is_learner(),
             storage_version: ETCD_CLUSTER_VERSION.into(),
             db_size_quota: self
                 .options
                 .quota_bytes
                 .map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            downgrade,
         }
     }
 }

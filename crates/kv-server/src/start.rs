@@ -9,11 +9,13 @@ use kv_machine::Command;
 use kv_raft::{AskHandler, Raft};
 use kv_types::MemberId;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
+use crate::image::IMAGES_MAX;
 use crate::maintenance;
 use crate::options::ServerOptions;
 use crate::proposals::ProposalQueue;
@@ -67,6 +69,8 @@ impl Running {
     ) -> io::Result<Self> {
         let request_ids = RequestIds::new();
         let shell = Arc::new(Shell {
+            tokens: Tokens::new(&options.auth.tokens),
+            passwords: Passwords::new(options.auth.bcrypt_cost, options.request_timeout()),
             options,
             leadership: raft.leadership(),
             raft,
@@ -75,6 +79,7 @@ impl Running {
             proposals: ProposalQueue::default(),
             reads: ReadBarrier::default(),
             request_ids,
+            images: Arc::new(Semaphore::new(IMAGES_MAX)),
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
             member_changes: tokio::sync::Mutex::new(()),

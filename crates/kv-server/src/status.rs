@@ -1,3 +1,4 @@
+use kv_snapshot::Versions;
 use kv_types::{LogIndex, MemberId, Term};
 
 /// The etcd release whose API this server speaks.
@@ -5,6 +6,18 @@ pub const ETCD_VERSION: &str = "3.6.14";
 
 /// The cluster version and storage version that go with [`ETCD_VERSION`].
 pub const ETCD_CLUSTER_VERSION: &str = "3.6.0";
+
+/// What snapshots say of versions.
+pub(crate) const VERSIONS: Versions<'_> = Versions {
+    cluster: ETCD_CLUSTER_VERSION,
+    storage: ETCD_CLUSTER_VERSION,
+};
+
+/// Major and minor number of one of the versions above.
+pub(crate) fn minor_of(version: &str) -> (u64, u64) {
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
 
 /// How a member is, by its own knowledge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,4 +44,6 @@ pub struct Status {
     pub storage_version: String,
     /// Quota in bytes; the largest number if it is switched off.
     pub db_size_quota: i64,
+    /// The version that the cluster is being downgraded to.
+    pub downgrade: Option<String>,
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use kv_mvcc::{Change, ReadError, Row, View};
-use kv_types::{Revision, RowRevision, WatchId};
-use kv_watch::{Counts, History, Hub, HubOptions, Outgoing, StreamId, StreamReceiver, WatchCreate};
+use kv_types::{Revision, RowRevision};
+use kv_watch::{Counts, History, Hub, HubOptions, StreamId, StreamReceiver};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+
+use crate::auth::{AuthBoard, AuthEpoch};
 
 /// Changes that were applied and not yet given to the watchers may be this many before the watchers are told to
 /// read them from history instead: writers never wait for watchers, and memory stays bounded.
@@ -27,8 +29,16 @@ pub(crate) struct Watches {
     view: ArcSwap<Stored>,
     applied: Notify,
     lagging: Arc<Notify>,
-    stopped: watch::Sender<bool>,
+    state: watch::Sender<StreamsState>,
+    auth: Arc<AuthBoard>,
     epoch: Instant,
+}
+
+/// What all streams look at, beside what is sent through them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamsState {
+    pub(crate) is_stopped: bool,
+    pub(crate) auth: AuthEpoch,
 }
 
 #[derive(Default)]
@@ -41,7 +51,7 @@ struct Pending {
 }
 
 impl Watches {
-    pub(crate) fn new(view: View, progress_interval: Duration) -> Self {
+    pub(crate) fn new(view: View, progress_interval: Duration, auth: Arc<AuthBoard>) -> Self {
         let lagging = Arc::new(Notify::new());
         let waker = Arc::clone(&lagging);
         let options = HubOptions {
@@ -55,7 +65,11 @@ impl Watches {
             view: ArcSwap::from_pointee(Stored(view)),
             applied: Notify::new(),
             lagging,
-            stopped: watch::Sender::new(false),
+            state: watch::Sender::new(StreamsState {
+                is_stopped: false,
+                auth: auth.epoch(),
+            }),
+            auth,
             epoch: Instant::now(),
         }
     }
@@ -90,7 +104,7 @@ impl Watches {
 
     /// The hub, with everything given to it that was applied before the call. Whoever hears of a write before
     /// creating a watcher has it begin after that write.
-    fn hub(&self) -> MutexGuard<'_, Hub> {
+    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub> {
         let mut hub = self.hub.lock();
         let Pending { changes, view, gap } = std::mem::take(&mut *self.pending.lock());
         if let Some(view) = view {
@@ -107,15 +121,25 @@ impl Watches {
 
     /// Ends all streams.
     pub(crate) fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.state.send_modify(|state| state.is_stopped = true);
+    }
+
+    /// Users, roles or permissions changed: each stream looks whether its watchers may go on.
+    pub(crate) fn auth_changed(&self) {
+        self.state.send_modify(|state| state.auth = self.auth.epoch());
+    }
+
+    /// Who may read what.
+    pub(crate) fn auth(&self) -> &AuthBoard {
+        &self.auth
     }
 
     /// Returns when all streams end.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stopped = self.stopped.subscribe();
+        let mut state = self.state.subscribe();
         async move {
             // An error means that the member is gone altogether.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
+            let _ = state.wait_for(|state| state.is_stopped).await;
         }
     }
 
@@ -124,8 +148,16 @@ impl Watches {
         self.hub.lock().counts()
     }
 
-    /// Opens a stream.
-    pub(crate) fn open_stream(self: &Arc<Self>) -> WatchStream {
+    /// Opens a stream: its ID, what is to be sent through it, when there is more of that, and what else it has to
+    /// look at.
+    pub(crate) fn open_stream(
+        &self,
+    ) -> (
+        StreamId,
+        StreamReceiver,
+        Arc<Notify>,
+        watch::Receiver<StreamsState>,
+    ) {
         let ready = Arc::new(Notify::new());
         let waker = Arc::clone(&ready);
         let now = self.epoch.elapsed();
@@ -134,13 +166,12 @@ impl Watches {
         let (id, receiver) = self
             .hub()
             .open_stream(now, jitter, Arc::new(move || waker.notify_one()));
-        WatchStream {
-            watches: Arc::clone(self),
-            id,
-            receiver,
-            ready,
-            stopped: self.stopped.subscribe(),
-        }
+        (id, receiver, ready, self.state.subscribe())
+    }
+
+    /// Ends a stream and all its watchers.
+    pub(crate) fn close_stream(&self, id: StreamId) {
+        self.hub.lock().close_stream(id);
     }
 
     /// Gives the hub what is applied, until the member stops.
@@ -195,69 +226,6 @@ impl Watches {
 
 /// How long the progress task sleeps at most, since a stream opened meanwhile may be due earlier.
 const IDLE_TICK: Duration = Duration::from_millis(100);
-
-/// A stream of watchers. They end when it is dropped.
-pub struct WatchStream {
-    watches: Arc<Watches>,
-    id: StreamId,
-    receiver: StreamReceiver,
-    ready: Arc<Notify>,
-    stopped: watch::Receiver<bool>,
-}
-
-impl WatchStream {
-    /// Creates a watcher; the answer comes through [`WatchStream::next`], before any event of it.
-    ///
-    /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
-    pub fn create(&mut self, create: WatchCreate) {
-        let created = self.watches.hub().create(self.id, create);
-        debug_assert!(
-            created.is_ok(),
-            "a request was read that there is no room to answer"
-        );
-    }
-
-    /// Ends a watcher, if there is one; the answer comes through [`WatchStream::next`].
-    ///
-    /// Only while [`WatchStream::takes_requests`]: otherwise nothing is done.
-    pub fn cancel(&mut self, id: WatchId) {
-        let cancelled = self.watches.hub().cancel(self.id, id);
-        debug_assert!(
-            cancelled.is_ok(),
-            "a request was read that there is no room to answer"
-        );
-    }
-
-    /// Reports progress of the whole stream if all its watchers are caught up; otherwise does nothing.
-    pub fn request_progress(&mut self) {
-        self.watches.hub().request_progress(self.id);
-    }
-
-    /// Whether requests may be read from the client: not while too many answers wait to be sent.
-    pub fn takes_requests(&self) -> bool {
-        self.receiver.takes_requests()
-    }
-
-    /// Waits for the next response; `None` when the member is shutting down. Nothing is lost when the future is
-    /// dropped.
-    pub async fn next(&mut self) -> Option<Outgoing> {
-        loop {
-            if let Some(response) = self.receiver.try_next() {
-                return Some(response);
-            }
-            tokio::select! {
-                () = self.ready.notified() => {}
-                _ = self.stopped.wait_for(|stopped| *stopped) => return None,
-            }
-        }
-    }
-}
-
-impl Drop for WatchStream {
-    fn drop(&mut self) {
-        self.watches.hub.lock().close_stream(self.id);
-    }
-}
 
 /// The store as watchers read it.
 struct Stored(View);

@@ -386,6 +386,8 @@ fn server_options(id: u64, plan: &Plan) -> ServerOptions {
         strict_reconfig_check: plan.strict,
         max_learners: 1,
         limits: Limits::default(),
+        scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 

@@ -50,6 +50,20 @@ id! {
     RequestId(u64), "{:x}"
 }
 
+id! {
+    /// How often the users, roles and permissions have changed; the first state has 1. Zero means that no user is
+    /// given.
+    AuthRevision(u64), "{}"
+}
+
+impl AuthRevision {
+    /// The one after this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 impl LeaseId {
     /// Reads the wire form, where zero stands for "no lease".
     pub fn from_wire(value: i64) -> Option<Self> {

@@ -11,7 +11,7 @@ pub mod planted;
 mod revision;
 
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use ids::{ClusterId, LeaseId, MemberId, RequestId, WatchId};
+pub use ids::{AuthRevision, ClusterId, LeaseId, MemberId, RequestId, WatchId};
 pub use key_range::{KeyRange, RangeEnd};
 pub use limits::Limits;
 pub use log_id::{LogId, LogIndex, Term};

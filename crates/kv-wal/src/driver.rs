@@ -195,6 +195,7 @@ impl Driver {
                 name,
                 file: segment.file,
                 capacity: segment.capacity,
+                filled: segment.filled,
             };
             self.upkeep.run(Job::Retire(self.log.spares.clone(), spare));
         }

@@ -34,6 +34,7 @@ struct Disk {
     /// Lowest bit first.
     failing_syncs: u64,
     changes_left: Option<u64>,
+    allocates_nothing: bool,
     changes: u64,
     off: bool,
 }
@@ -63,6 +64,11 @@ impl FaultyStorage {
     /// Leaves room for `bytes` more, or any number.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.disk.lock().free_pages = bytes.map(|bytes| bytes / PAGE as u64);
+    }
+
+    /// Behaves like a file system that gives space only to what is written.
+    pub fn allocate_nothing(&self) {
+        self.disk.lock().allocates_nothing = true;
     }
 
     /// Lets syncs of files fail: the nth from now if bit n of `pattern` is set. Some pages reach the disk
@@ -108,6 +114,7 @@ impl FaultyStorage {
             names,
             created: disk.created,
             free_pages: disk.free_pages,
+            allocates_nothing: disk.allocates_nothing,
             ..Disk::default()
         };
         Self {
@@ -319,6 +326,22 @@ struct FaultyFile {
 impl StorageFile for FaultyFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.storage.on()?.inode(self.inode).live.len() as u64)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<bool> {
+        let mut disk = self.storage.on()?;
+        if disk.allocates_nothing {
+            return Ok(false);
+        }
+        let wanted = length.div_ceil(PAGE as u64);
+        if disk.free_pages.is_some_and(|free| free < wanted) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.free_pages = disk.free_pages.map(|free| free - wanted);
+        // Space that was never written to is zeros, whatever of it a power loss leaves: no page is dirty.
+        disk.inode(self.inode).live.resize(to_usize(length)?, 0);
+        disk.change()?;
+        Ok(true)
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

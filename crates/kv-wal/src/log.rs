@@ -12,7 +12,7 @@ use crate::format::{
 use crate::index::{Index, Position};
 use crate::options::Options;
 use crate::recovery::{self, Recovered};
-use crate::segment::{Segment, Tail, begin_segment, end_with_zeros, write_and_sync};
+use crate::segment::{Segment, Tail, begin_segment, end_with_zeros, fill_ahead, write_and_sync};
 use crate::spares::Spares;
 use crate::state::State;
 use crate::stats::Meter;
@@ -183,6 +183,12 @@ impl Log {
             .expect("a log has a segment from its creation on")
     }
 
+    fn segment_mut(&mut self) -> &mut Segment {
+        self.segments
+            .back_mut()
+            .expect("a log has a segment from its creation on")
+    }
+
     fn has_room(&self, record: &Record) -> bool {
         matches!(self.condition, Condition::Good)
             && self.tail.offset + record.bytes() <= room_end(record.kind, self.segment().capacity)
@@ -190,7 +196,12 @@ impl Log {
 
     /// Writes and syncs as many of `records` as fit into the segment, at least one.
     fn write(&mut self, records: &[Record], positions: &mut Vec<Position>) -> Result<(), WriteError> {
-        let Segment { number, capacity, .. } = *self.segment();
+        let Segment {
+            number,
+            capacity,
+            filled,
+            ..
+        } = *self.segment();
         let start = self.tail.offset;
         let done = positions.len();
         let mut tail = self.tail;
@@ -214,11 +225,13 @@ impl Log {
             "the caller found room for the first record"
         );
         end_with_zeros(&mut self.buffer, start, tail.offset);
+        let filled = fill_ahead(&mut self.buffer, start, filled, capacity);
         if let Err(error) = self.write_buffer(start) {
             positions.truncate(done);
             return Err(WriteError::io("write log segment", self.path(number), error));
         }
         self.tail = tail;
+        self.segment_mut().filled = filled;
         for record in &records[..positions.len() - done] {
             self.apply(record);
         }
@@ -254,11 +267,7 @@ impl Log {
         accepted.expect("requests are checked against the state before they are queued");
         match record.kind {
             Kind::Entry => {
-                let segment = self
-                    .segments
-                    .back_mut()
-                    .expect("a log has a segment from its creation on");
-                segment.entries_end = self.state.end;
+                self.segment_mut().entries_end = self.state.end;
             }
             Kind::Truncate => self.cut_segments(record.index),
             _ => {}

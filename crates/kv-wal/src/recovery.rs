@@ -85,6 +85,17 @@ struct Last {
     torn: bool,
 }
 
+impl Last {
+    /// How far its segment is known to be written to.
+    fn filled(&self, capacity: u64) -> u64 {
+        if self.torn {
+            capacity
+        } else {
+            self.tail.offset.next_multiple_of(PAGE).min(capacity)
+        }
+    }
+}
+
 impl Recovery<'_> {
     fn run(mut self, names: &[String]) -> Result<Option<Found>, OpenError> {
         let mut numbers: Vec<u32> = names.iter().filter_map(|name| segment_number(name)).collect();
@@ -102,7 +113,7 @@ impl Recovery<'_> {
         if is_planted(Bug::LostOnRecovery) {
             replay.forget_last();
         }
-        let oldest = segments[0].number;
+        let (oldest, newest_number) = (segments[0].number, newest.number);
         if replay.is_incomplete() {
             let missing = oldest.saturating_sub(1);
             return Err(self.damaged(missing, 0, "the segment is missing, its entries were not purged"));
@@ -118,6 +129,12 @@ impl Recovery<'_> {
             number: opened.number,
             file: opened.file,
             capacity: opened.header.capacity,
+            // The others were full.
+            filled: if opened.number == newest_number {
+                last.filled(opened.header.capacity)
+            } else {
+                opened.header.capacity
+            },
             entries_end: entries.get(&opened.number).copied().unwrap_or(0),
         });
         Ok(Some(Found {

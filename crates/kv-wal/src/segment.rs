@@ -21,6 +21,9 @@ pub(crate) struct Segment {
     pub(crate) capacity: u64,
     /// One past the highest live entry in it; entries of later segments are higher.
     pub(crate) entries_end: u64,
+    /// What lies before was written to since the file was made, as far as is known. The first write to a page behind
+    /// it makes its sync dearer, by a change of the file system's own records.
+    pub(crate) filled: u64,
 }
 
 /// The end of the records in the last segment.
@@ -128,6 +131,7 @@ fn write_opening(
     }
     tail.keep_opening();
     end_with_zeros(&mut buffer, 0, opening_end);
+    let filled = fill_ahead(&mut buffer, 0, spare.filled, capacity);
     write_and_sync(&*spare.file, &buffer, 0, meter)?;
     add(&meter.segments_begun, 1);
     let segment = Segment {
@@ -135,6 +139,7 @@ fn write_opening(
         file: spare.file,
         capacity,
         entries_end: 0,
+        filled,
     };
     Ok(Begun {
         segment,
@@ -154,6 +159,28 @@ pub(crate) fn end_with_zeros(buffer: &mut Vec<u8>, start: u64, end: u64) {
         zeros.next_multiple_of(PAGE)
     };
     buffer.resize(usize::try_from(stop - start).unwrap_or(usize::MAX), 0);
+}
+
+/// A write shorter than this goes on with zeros when it comes to pages that were never written to. A longer one does
+/// not: it is as well off without them, and they would cost the disk more than they save it.
+const FILL_BELOW_BYTES: usize = 32 << 10;
+
+/// Where those zeros end: at the next multiple.
+const FILL_AHEAD_BYTES: u64 = 128 << 10;
+
+/// Adds zeros to a buffer that goes from `start` if it is short and goes beyond what is `filled`, so that of many short
+/// writes only one pays for the first use of pages. Returns what is filled once it is written.
+pub(crate) fn fill_ahead(buffer: &mut Vec<u8>, start: u64, filled: u64, capacity: u64) -> u64 {
+    let stop = start + buffer.len() as u64;
+    if stop <= filled {
+        return filled;
+    }
+    if buffer.len() >= FILL_BELOW_BYTES {
+        return stop;
+    }
+    let ahead = stop.next_multiple_of(FILL_AHEAD_BYTES).min(capacity).max(stop);
+    buffer.resize(usize::try_from(ahead - start).unwrap_or(usize::MAX), 0);
+    ahead
 }
 
 /// Writes, syncs, and counts both.

@@ -16,11 +16,13 @@ static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 /// Filled between two syncs, so that the sync of a batch never waits for a whole segment of zeros.
 const FILL_SYNC_BYTES: u64 = 4 << 20;
 
-/// A file that is to become a segment: its blocks are allocated and durable, its content has no meaning.
+/// A file that is to become a segment: its space is allocated, durably, and its content has no meaning.
 pub(crate) struct Spare {
     pub(crate) name: String,
     pub(crate) file: Arc<dyn StorageFile>,
     pub(crate) capacity: u64,
+    /// See [`Segment::filled`](crate::segment::Segment::filled).
+    pub(crate) filled: u64,
 }
 
 /// Files ready to become segments. Shared by the writer, who takes them, and the thread that makes them.
@@ -73,6 +75,7 @@ impl Spares {
                         name: name.clone(),
                         file,
                         capacity,
+                        filled: 0,
                     });
                 } else {
                     self.storage.remove(name)?;
@@ -143,11 +146,16 @@ impl Spares {
         let filled = self
             .storage
             .create(&name)
-            .and_then(|file| fill(&*file, capacity).map(|()| file));
+            .and_then(|file| Ok((fill(&*file, capacity)?, file)));
         match filled {
-            Ok(file) => {
+            Ok((filled, file)) => {
                 add(&self.meter.segments_created, 1);
-                Ok(Spare { name, file, capacity })
+                Ok(Spare {
+                    name,
+                    file,
+                    capacity,
+                    filled,
+                })
             }
             Err(error) => {
                 // Gives back what a full disk let us have; if that fails too, the next open removes it.
@@ -170,9 +178,12 @@ impl Spares {
     }
 }
 
-fn fill(file: &dyn StorageFile, capacity: u64) -> io::Result<()> {
-    write_zeros(file, 0, capacity)?;
-    file.sync_data()
+/// Gives a new file its space, durably. Returns how far it had to be filled for that.
+fn fill(file: &dyn StorageFile, capacity: u64) -> io::Result<u64> {
+    let filled = if file.allocate(capacity)? { 0 } else { capacity };
+    write_zeros(file, 0, filled)?;
+    file.sync_data()?;
+    Ok(filled)
 }
 
 /// Writes zeros from `start` to `end`, syncing now and then but not at the end.

@@ -19,7 +19,7 @@ pub struct Stats {
     pub failures: u64,
     /// Segments begun.
     pub segments_begun: u64,
-    /// Segments created and zero-filled, as opposed to used again.
+    /// Segments created, as opposed to used again.
     pub segments_created: u64,
 }
 

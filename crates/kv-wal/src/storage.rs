@@ -4,6 +4,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
 /// A directory of files: all that the log asks of the operating system, so that tests can put a disk
 /// beneath it that fails.
 ///
@@ -57,6 +60,13 @@ pub trait StorageFile: Send + Sync + 'static {
     /// # Errors
     /// The operating system's.
     fn length(&self) -> io::Result<u64>;
+
+    /// Gives an empty file `length` bytes of space, which read as zeros, without writing them. Returns `false` and
+    /// does nothing where the file system cannot do that. Durable after a sync, like what is written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn allocate(&self, length: u64) -> io::Result<bool>;
 
     /// Fills `buffer` from `offset`.
     ///
@@ -159,6 +169,14 @@ impl Storage for DirStorage {
 impl StorageFile for fs::File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<bool> {
+        match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, length) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Project automation. `cargo xtask help` lists what there is.
 
+mod faults;
 mod peers;
 mod run;
 mod sim;
@@ -24,6 +25,9 @@ cargo xtask COMMAND
   sim --planted  shows that the simulation finds the bugs it is given
   sim --trace SEED
                  tells what happens in one of them
+  faults --minutes N [--seed S] [--peer etcd]
+                 puts three real members under fault and checks what their clients saw (needs root; --help
+                 lists its arguments)
   bench [ARGS]   benchmarks kvd and a real etcd in turn (--help lists its arguments)
   ci             check, then test: what CI runs
 ";
@@ -47,6 +51,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test", "rust"] => test(true, false),
         ["test", "peers"] => test(false, true),
         ["sim", rest @ ..] => sim::run(rest),
+        ["faults", rest @ ..] => faults::run(rest),
         ["bench", rest @ ..] => bench(rest),
         ["ci"] => check().and_then(|()| test(true, true)),
         [] | ["help" | "--help" | "-h"] => {
@@ -80,6 +85,8 @@ fn check() -> Result<()> {
     Ok(())
 }
 
+/// The bounded part of the faults: every kind has its turn once or more.
+const FAULT_MINUTES: &str = "1.5";
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
@@ -92,6 +99,12 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
         });
         suite.step("simulation", || sim::run(&["--seeds", SIMULATED_SEEDS]));
         suite.step("simulation, planted bugs", || sim::run(&["--planted"]));
+        match faults::missing()? {
+            Some(missing) => suite.skip("real members under fault", &format!("missing: {missing}")),
+            None => suite.step("real members under fault", || {
+                faults::run(&["--minutes", FAULT_MINUTES])
+            }),
+        }
     }
     if with_peers {
         peers::run(&mut suite);

@@ -10,22 +10,30 @@ use crate::run::root;
 const CRATE_MAP: &[(&str, &[&str])] = &[
     ("kv-types", &[]),
     ("kv-proto", &[]),
+    ("kv-bbolt", &[]),
     ("kv-backend", &["kv-types"]),
     ("kv-wal", &["kv-types"]),
     ("kv-mvcc", &["kv-backend", "kv-types"]),
     ("kv-lease", &["kv-types"]),
     ("kv-watch", &["kv-mvcc", "kv-types"]),
-    ("kv-machine", &["kv-backend", "kv-lease", "kv-mvcc", "kv-types"]),
+    ("kv-snapshot", &["kv-bbolt", "kv-machine", "kv-mvcc", "kv-types"]),
+    ("kv-auth", &["kv-types"]),
+    (
+        "kv-machine",
+        &["kv-auth", "kv-backend", "kv-lease", "kv-mvcc", "kv-types"],
+    ),
     ("kv-raft", &["kv-types", "kv-wal"]),
     ("kv-peer", &["kv-proto", "kv-raft", "kv-types"]),
     (
         "kv-server",
         &[
+            "kv-auth",
             "kv-backend",
             "kv-lease",
             "kv-machine",
             "kv-mvcc",
             "kv-raft",
+            "kv-snapshot",
             "kv-types",
             "kv-watch",
         ],
@@ -47,6 +55,7 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     ("kv-config", &["kv-types"]),
     ("kv-client", &["kv-proto"]),
+    ("kv-faults", &["kv-client", "kv-proto", "kv-tests"]),
     (
         "kv-sim",
         &[

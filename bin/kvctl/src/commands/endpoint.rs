@@ -46,8 +46,7 @@ pub(crate) async fn run(given: &ArgMatches, settings: &Settings) -> Result<(), F
 }
 
 /// The endpoints that were named, or with `--cluster` those of all members.
-async fn endpoints<A: Answer>(given: &ArgMatches, settings: &Settings) -> Result<Vec<String>, Failure> {
-    settings.style.check::<A>()?;
+pub(crate) async fn endpoints(given: &ArgMatches, settings: &Settings) -> Result<Vec<String>, Failure> {
     if !given.on("cluster") {
         return Ok(settings.endpoints.clone());
     }
@@ -60,8 +59,14 @@ async fn endpoints<A: Answer>(given: &ArgMatches, settings: &Settings) -> Result
     Ok(urls.collect())
 }
 
+/// As [`endpoints`], if the answer can be printed.
+async fn endpoints_for<A: Answer>(given: &ArgMatches, settings: &Settings) -> Result<Vec<String>, Failure> {
+    settings.style.check::<A>()?;
+    endpoints(given, settings).await
+}
+
 async fn health(given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
-    let endpoints = endpoints::<Healths>(given, settings).await?;
+    let endpoints = endpoints_for::<Healths>(given, settings).await?;
     let healths = Healths(join_all(endpoints.into_iter().map(|endpoint| check(endpoint, settings))).await);
     settings.style.render(&healths).print()?;
     if healths.0.iter().all(Health::is_healthy) {
@@ -129,7 +134,7 @@ fn describe_alarms(alarms: &[etcd::AlarmMember]) -> String {
 async fn status(given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
     let mut statuses = Vec::new();
     let mut has_failed = false;
-    for endpoint in endpoints::<Statuses>(given, settings).await? {
+    for endpoint in endpoints_for::<Statuses>(given, settings).await? {
         let asked = async {
             settings
                 .client_of(&endpoint)?
@@ -159,7 +164,7 @@ async fn hash(given: &ArgMatches, settings: &Settings) -> Result<(), Failure> {
     let revision = given.integer_of("rev");
     let mut hashes = Vec::new();
     let mut last_error = None;
-    for endpoint in endpoints::<Hashes>(given, settings).await? {
+    for endpoint in endpoints_for::<Hashes>(given, settings).await? {
         let asked = async {
             settings
                 .client_of(&endpoint)?

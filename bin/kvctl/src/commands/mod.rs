@@ -1,7 +1,10 @@
 //! The commands: what each takes, and what it does.
 
+pub(crate) mod alarm;
 pub(crate) mod compaction;
+pub(crate) mod defrag;
 pub(crate) mod del;
+pub(crate) mod downgrade;
 pub(crate) mod endpoint;
 pub(crate) mod get;
 pub(crate) mod lease;
@@ -9,6 +12,7 @@ pub(crate) mod member;
 pub(crate) mod move_leader;
 pub(crate) mod put;
 pub(crate) mod range;
+pub(crate) mod snapshot;
 pub(crate) mod txn;
 pub(crate) mod version;
 pub(crate) mod watch;
@@ -31,6 +35,10 @@ pub(crate) fn all() -> Vec<Command> {
         member::command(),
         move_leader::command(),
         endpoint::command(),
+        snapshot::command(),
+        alarm::command(),
+        defrag::command(),
+        downgrade::command(),
         version::command(),
     ]
 }
@@ -47,6 +55,10 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "compaction" => compaction::run(given, settings).await,
         "member" => member::run(given, settings).await,
         "move-leader" => move_leader::run(given, settings).await,
+        "snapshot" => snapshot::run(given, settings).await,
+        "alarm" => alarm::run(given, settings).await,
+        "defrag" => defrag::run(given, settings).await,
+        "downgrade" => downgrade::run(given, settings).await,
         "endpoint" => endpoint::run(given, settings).await,
         _ => version::run(),
     }

@@ -10,6 +10,7 @@ mod member_change;
 mod page;
 mod table;
 mod txn;
+mod upkeep;
 mod watch;
 
 pub(crate) use endpoint::{Hash, Hashes, Health, Healths, Status, Statuses};
@@ -19,6 +20,7 @@ pub(crate) use member::Members;
 pub(crate) use member_change::{LeaderMoved, MemberAdded, MemberChanged};
 pub(crate) use page::Page;
 pub(crate) use txn::Done;
+pub(crate) use upkeep::{Alarms, Downgraded, SnapshotStatus};
 pub(crate) use watch::{Seen, type_name};
 
 use json::Json;

@@ -66,6 +66,8 @@ pub(crate) async fn leases(
 ) -> Result<etcd::LeaseLeasesResponse, Status> {
     let leases = server
         .leases()
+        .await
+        .map_err(status)?
         .into_iter()
         .map(|id| etcd::LeaseStatus { id: id.get() })
         .collect();

@@ -1,5 +1,6 @@
 //! What each method does: check, convert, ask the member, convert back.
 
+pub(crate) mod auth;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod kv;

@@ -28,20 +28,22 @@ pub(crate) async fn range_stream(server: Server, request: etcd::RangeRequest) ->
     if !serializable {
         server.read_barrier().await.map_err(status)?;
     }
+    let grant = server.grant_read(&request.range).await.map_err(status)?;
     let view = server.view();
     let header = convert::header(server.header_at(view.revision()));
     let piece_bytes = server.limits().request_bytes_max;
-    let pieces = stream::try_unfold(
-        Some(Pieces::new(view, request, piece_bytes)),
-        move |pieces| async move {
+    let pieces = stream::try_unfold(Some(Pieces::new(view, request, piece_bytes)), move |pieces| {
+        let server = server.clone();
+        async move {
             let Some(pieces) = pieces else { return Ok(None) };
             let (piece, rest) = pieces.next(header)?;
+            server.still_granted(grant).map_err(status)?;
             let response = etcd::RangeStreamResponse {
                 range_response: Some(piece),
             };
             Ok(Some((response, rest)))
-        },
-    );
+        }
+    });
     Ok(pieces.boxed())
 }
 

@@ -5,14 +5,14 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use kv_proto::etcdserverpb as etcd;
 use kv_proto::etcdserverpb::watch_request::RequestUnion;
-use kv_server::{Server, WatchStream};
+use kv_server::{Server, Streamed, WatchStream};
 use kv_types::{KeyRange, Revision, WatchId};
 use kv_watch::{Filters, Outgoing, RejectReason, WatchCreate};
 use tonic::{Status, Streaming};
 
 use super::fragments;
 use super::frame::Frame;
-use crate::error::{COMPACTED, STOPPED};
+use crate::error::{COMPACTED, STOPPED, status, watch_denial};
 use crate::{convert, oversize};
 
 pub(crate) type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -55,12 +55,22 @@ impl Connection {
             // While answers pile up because the client does not take them, its requests wait, too.
             let takes_requests = self.watchers.takes_requests();
             tokio::select! {
-                outgoing = self.watchers.next() => {
-                    let outgoing = outgoing.ok_or_else(|| Status::unavailable(STOPPED))?;
-                    return Ok(self.frame(outgoing));
+                streamed = self.watchers.next() => {
+                    let streamed = streamed.map_err(|denial| status(denial.into()))?;
+                    return Ok(match streamed.ok_or_else(|| Status::unavailable(STOPPED))? {
+                        Streamed::Response(outgoing) => self.frame(outgoing),
+                        Streamed::Denied { id, denial, revision } => Frame::without_events(etcd::WatchResponse {
+                            header: Some(convert::header(self.server.header_at(revision))),
+                            watch_id: id.map_or(NO_WATCHER, WatchId::get),
+                            created: id.is_none(),
+                            canceled: true,
+                            cancel_reason: watch_denial(denial),
+                            ..Default::default()
+                        }),
+                    });
                 }
                 request = message(&mut self.requests), if takes_requests => match request {
-                    Ok(Some(request)) => self.handle(request),
+                    Ok(Some(request)) => self.handle(request).await,
                     Ok(None) => self.requests = None,
                     Err(status) => return Err(oversize::correct(status)),
                 },
@@ -68,9 +78,9 @@ impl Connection {
         }
     }
 
-    fn handle(&mut self, request: etcd::WatchRequest) {
+    async fn handle(&mut self, request: etcd::WatchRequest) {
         match request.request_union {
-            Some(RequestUnion::CreateRequest(create)) => self.watchers.create(watch_create(create)),
+            Some(RequestUnion::CreateRequest(create)) => self.watchers.create(watch_create(create)).await,
             Some(RequestUnion::CancelRequest(cancel)) => self.watchers.cancel(WatchId::new(cancel.watch_id)),
             Some(RequestUnion::ProgressRequest(_)) => self.watchers.request_progress(),
             None => {}

@@ -7,7 +7,7 @@ use kv_types::Revision;
 use super::Store;
 use crate::rows::{self, decode_chunk};
 use crate::state::{STATE_KEY, State, StateRecord};
-use crate::{ReadError, StoreError};
+use crate::{ReadError, Row, StoreError};
 pub use rows::{Fill, Finished};
 
 /// What a checkpoint makes durable: the store at the moment the plan was made.
@@ -62,16 +62,24 @@ impl Store {
     /// # Errors
     /// If the chunk is damaged or out of order.
     pub fn import_chunk(&mut self, chunk: &Bytes) -> Result<(), ReadError> {
-        for row in decode_chunk(chunk)? {
-            if self.imported.is_some_and(|imported| row.revision <= imported) {
-                let reason = format!("row {} of a chunk is out of order", row.revision);
-                return Err(ReadError::Damaged { reason });
-            }
-            self.imported = Some(row.revision);
-            self.state.revision = self.state.revision.max(row.revision.main);
-            self.state.index.restore(&row.meta());
-            self.rows.append(Arc::new(row));
+        decode_chunk(chunk)?
+            .into_iter()
+            .try_for_each(|row| self.import_row(row))
+    }
+
+    /// Takes over one row, as [`Store::import_chunk`] does those of a chunk.
+    ///
+    /// # Errors
+    /// If the row is out of order.
+    pub fn import_row(&mut self, row: Row) -> Result<(), ReadError> {
+        if self.imported.is_some_and(|imported| row.revision <= imported) {
+            let reason = format!("row {} of an import is out of order", row.revision);
+            return Err(ReadError::Damaged { reason });
         }
+        self.imported = Some(row.revision);
+        self.state.revision = self.state.revision.max(row.revision.main);
+        self.state.index.restore(&row.meta());
+        self.rows.append(Arc::new(row));
         Ok(())
     }
 

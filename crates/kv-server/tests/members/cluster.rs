@@ -216,6 +216,8 @@ fn server_options(id: u64, pace: Pace) -> ServerOptions {
         strict_reconfig_check: true,
         max_learners: 1,
         limits: Limits::default(),
+        scratch_dir: std::env::temp_dir(),
+        auth: kv_server::AuthOptions::default(),
     }
 }
 

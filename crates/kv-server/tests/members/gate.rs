@@ -94,6 +94,10 @@ impl StorageFile for GatedFile {
         self.file.length()
     }
 
+    fn allocate(&self, length: u64) -> io::Result<bool> {
+        self.file.allocate(length)
+    }
+
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }

@@ -56,7 +56,7 @@ impl Found {
         Self {
             revision: result.revision,
             keys: result.kvs.into_iter().map(|kv| (kv.key.clone(), kv)).collect(),
-            leases: server.leases().into_iter().collect(),
+            leases: server.leases().await.unwrap().into_iter().collect(),
             compacted: server.view().compacted(),
         }
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kv_server::WatchStream;
+use kv_server::{Streamed, WatchStream};
 use kv_types::Revision;
 use kv_watch::{Filters, Outgoing, WatchCreate};
 
@@ -37,15 +37,17 @@ impl Watcher {
     /// One connection.
     async fn watch(&mut self, door: &Door) {
         let mut stream = door.server.watch_stream();
-        stream.create(WatchCreate {
-            range: self.watched.range.clone(),
-            start: Some(self.watched.next),
-            id: None,
-            filters: Filters::default(),
-            prev_kv: self.watched.prev_kv,
-            progress_notify: true,
-            fragment: false,
-        });
+        stream
+            .create(WatchCreate {
+                range: self.watched.range.clone(),
+                start: Some(self.watched.next),
+                id: None,
+                filters: Filters::default(),
+                prev_kv: self.watched.prev_kv,
+                progress_notify: true,
+                fragment: false,
+            })
+            .await;
         let mut down = door.down.clone();
         let end = tokio::time::sleep(chance::millis(&mut self.desk.random, 200..15_000));
         tokio::pin!(end);
@@ -58,7 +60,7 @@ impl Watcher {
                 () = &mut end => return,
                 () = self.desk.stopped() => return,
                 response = stream.next() => {
-                    let Some(response) = response else {
+                    let Ok(Some(Streamed::Response(response))) = response else {
                         return;
                     };
                     if !self.take(response) {
