@@ -216,7 +216,15 @@ async fn the_strict_check_protects_the_quorum() -> Result<()> {
     member_refused(removal, "etcdserver: unhealthy cluster")?;
     // The one that is away is no part of the quorum.
     cluster.remove(one, other_id).await?;
-    put(&cluster.members[one], "two of two", "1").await
+    put(&cluster.members[one], "two of two", "1").await?;
+    // Alone of two, nobody leads.
+    cluster.members[leader].kill().await?;
+    eventually("the loss is noticed", || async {
+        let answer = cluster.members[one].cluster()?.member_add(add.clone()).await;
+        refused(answer, Code::Unavailable, "etcdserver: unhealthy cluster")?;
+        Ok(true)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,6 +32,9 @@ impl Shell {
     pub(crate) async fn change_members(&self, change: MemberChange) -> Result<Vec<Member>, RequestError> {
         let started = Instant::now();
         let deadline = started + self.options.request_timeout();
+        if self.options.strict_reconfig_check && self.needs_quorum(&change) {
+            self.wait_for_leader().await?;
+        }
         let answer = self.ask_leader(LeaderCall::Change(change.clone())).await?;
         let undecodable = || RequestError::Internal("the leader's answer cannot be read".into());
         let index = super::decode_answer(answer).ok_or_else(undecodable)??;
@@ -51,6 +54,30 @@ impl Shell {
             members.retain(|member| member.id != self.options.member_id);
         }
         Ok(members)
+    }
+
+    /// Whether etcd looks at its connections before it does anything: without a leader it sees too few of them.
+    fn needs_quorum(&self, change: &MemberChange) -> bool {
+        let cluster = self.replica.cluster();
+        let voters = cluster.members.iter().filter(|member| !member.learner);
+        let counts = match change {
+            MemberChange::Add { .. } => true,
+            MemberChange::Remove(id) => !cluster.is_learner(*id),
+            MemberChange::Update { .. } | MemberChange::Promote(_) => false,
+        };
+        counts && voters.count() > 1
+    }
+
+    /// # Errors
+    /// [`MemberError::Unhealthy`] if there is none for longer than an election takes.
+    async fn wait_for_leader(&self) -> Result<(), RequestError> {
+        let mut leader = self.leader.subscribe();
+        let elected = leader.wait_for(Option::is_some);
+        match tokio::time::timeout(2 * self.options.election_timeout, elected).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(RequestError::Stopped),
+            Err(_) => Err(MemberError::Unhealthy.into()),
+        }
     }
 
     /// Makes a change if this member leads; `None` if it does not and nothing was done. One at a time.
