@@ -17,11 +17,16 @@ mod urls;
 /// How long a member may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How often a member that waits to be found asks whether it still is one.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A cluster as one of its members describes it.
 #[derive(Debug)]
 struct Cluster {
     id: ClusterId,
     members: Vec<MemberPage>,
+    /// Who was a member once.
+    removed: Vec<MemberId>,
     /// Where that member was reached.
     url: String,
     is_kvd: bool,
@@ -57,6 +62,23 @@ pub(crate) async fn check_new(config: &Config, member: MemberId) -> Result<(), S
         };
     }
     Ok(())
+}
+
+/// Returns once one of the others says that this member was removed: one that was so before a leader has found it
+/// knows nobody else who would tell it.
+pub(crate) async fn removed(config: &Config, identity: Identity) {
+    loop {
+        tokio::time::sleep(ASK_INTERVAL).await;
+        for url in other_urls(config) {
+            let told = ask::cluster(url, ANSWER_TIMEOUT).await;
+            let gone = |cluster: Cluster| {
+                cluster.id == identity.cluster && cluster.removed.contains(&identity.member)
+            };
+            if told.is_ok_and(gone) {
+                return;
+            }
+        }
+    }
 }
 
 /// The peer URLs of the other members, sorted.
@@ -130,9 +152,15 @@ fn describe(cluster: &Cluster) -> String {
         )
     });
     format!(
-        "{{ClusterID:{} Members:[{}] RemovedMemberIDs:[]}}",
+        "{{ClusterID:{} Members:[{}] RemovedMemberIDs:[{}]}}",
         cluster.id,
-        members.collect::<Vec<_>>().join(" ")
+        members.collect::<Vec<_>>().join(" "),
+        cluster
+            .removed
+            .iter()
+            .map(MemberId::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
     )
 }
 

@@ -41,6 +41,7 @@ pub struct Member {
     edge: Edge,
     clients: Listeners,
     peers: Listeners,
+    identity: Identity,
     /// Held until everything else has ended.
     _data_dir: DataDir,
 }
@@ -101,6 +102,7 @@ impl Member {
             edge,
             clients: Listeners::default(),
             peers,
+            identity,
             _data_dir: data_dir,
         })
     }
@@ -120,6 +122,9 @@ impl Member {
             published = serving => published,
             reason = self.running.failed() => return Err(StartError::Stopped { reason }),
             () = self.running.removed() => return Err(StartError::Removed),
+            () = join::removed(config, self.identity), if self.identity.joined => {
+                return Err(StartError::Removed);
+            }
         };
         match published {
             Ok(()) => {}
@@ -174,6 +179,7 @@ impl Member {
             edge: _,
             clients,
             peers,
+            identity: _,
             _data_dir,
         } = self;
         running.end_streams();

@@ -6,6 +6,7 @@ use axum::routing::get;
 use kv_peer::PeerOptions;
 use kv_raft::RaftService;
 use kv_server::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Server};
+use kv_types::MemberId;
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
@@ -26,6 +27,9 @@ pub(crate) fn pages(server: Server) -> Router {
 
 /// The header with the cluster's ID, in hexadecimal.
 pub(crate) const CLUSTER_ID: &str = "x-etcd-cluster-id";
+
+/// The header with the IDs of those that were removed, in hexadecimal.
+pub(crate) const REMOVED: &str = "x-cluster-removed";
 
 /// The header by which a joining member knows that it speaks the language of those it asks.
 pub(crate) const PROGRAM: &str = "x-cluster-program";
@@ -58,7 +62,12 @@ async fn members(State(server): State<Server>) -> impl IntoResponse {
         server.header().cluster_id.to_string(),
     );
     let program = (HeaderName::from_static(PROGRAM), "kvd".to_owned());
-    ([cluster, program], axum::Json(members.collect::<Vec<_>>()))
+    let removed: Vec<String> = server.removed_members().iter().map(MemberId::to_string).collect();
+    let removed = (HeaderName::from_static(REMOVED), removed.join(","));
+    (
+        [cluster, program, removed],
+        axum::Json(members.collect::<Vec<_>>()),
+    )
 }
 
 async fn version() -> impl IntoResponse {

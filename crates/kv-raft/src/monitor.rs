@@ -112,11 +112,15 @@ fn note_members(core: &Core) {
             metrics.heartbeat.iter().flatten().filter(|(_, acked)| {
                 acked.is_some_and(|acked| acked.elapsed() <= core.options.election_timeout)
             });
+        let nodes = metrics.membership_config.membership().nodes();
+        let me = core.options.member.get();
+        let others = nodes.map(|(id, _)| *id).filter(|id| *id != me);
         let term = (metrics.state == ServerState::Leader).then_some(metrics.current_term);
         core.contacts.lock().note(
             Instant::now(),
             term,
             2 * core.options.election_timeout,
+            others,
             answering.map(|(id, _)| *id),
         );
     });

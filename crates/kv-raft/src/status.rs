@@ -54,7 +54,8 @@ pub struct Status {
     pub voters: Vec<MemberId>,
     /// On a leader: how far each member has the leader's log.
     pub matched: Option<BTreeMap<MemberId, Option<LogIndex>>>,
-    /// On a leader: for how long each member that answers has done so.
+    /// On a leader: for how long each member that answers has done so. One that has just begun to lead takes nobody for
+    /// gone.
     pub connected: BTreeMap<MemberId, Duration>,
     /// Whether the disk of the log is full: what is proposed here waits for space.
     pub disk_full: bool,

@@ -316,6 +316,11 @@ impl Server {
         self.shell.move_leader(to).await
     }
 
+    /// Who was a member once, as this member knows it.
+    pub fn removed_members(&self) -> std::collections::BTreeSet<MemberId> {
+        self.shell.replica.cluster().removed.clone()
+    }
+
     /// Whether this member is a learner, which serves only what needs no vote.
     pub fn is_learner(&self) -> bool {
         self.shell.is_learner()

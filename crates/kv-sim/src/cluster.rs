@@ -76,11 +76,16 @@ impl Cluster {
         members.iter().map(|member| member.id.get()).collect()
     }
 
-    /// The members that run although they were removed.
+    /// The members that run although they were removed. One that was removed before a leader has found it knows
+    /// nobody who could tell it; `kv-embed` asks for it there.
     pub(crate) fn lingering(&self) -> Vec<u64> {
-        let truth = self.world.truth();
-        let removed = |id: &u64| truth.removed_members().contains(&MemberId::new(*id));
-        self.running().into_iter().filter(removed).collect()
+        let removed = self.world.truth().removed_members().clone();
+        let seats = self.seats.lock();
+        let lingers = seats.iter().filter(|(id, seat)| {
+            let status = seat.status();
+            removed.contains(&MemberId::new(**id)) && status.is_some_and(|status| status.last.is_some())
+        });
+        lingers.map(|(id, _)| *id).collect()
     }
 
     /// A seat for one that is going to be added; its ID.

@@ -33,6 +33,29 @@ async fn a_removed_member_stops_and_does_not_come_back() -> Result<()> {
     put(&cluster.members[stays], "two left", "1").await
 }
 
+/// Found by the simulation (seed 47): it knew nobody who would have told it, and waited for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_removed_before_anybody_has_found_it_stops_too() -> Result<()> {
+    let mut cluster = Cluster::new(1, LAX)?;
+    cluster.start_all().await?;
+    let id = cluster.add(0, "late", true).await?;
+    // The others look for it elsewhere.
+    let late = &mut cluster.members[1];
+    let [port] = kv_tests::free_ports::<1>();
+    late.args
+        .push(format!("--listen-peer-urls=http://127.0.0.1:{port}"));
+    late.start()?;
+    let output = late.process()?.output().clone();
+    eventually("it has joined", || async {
+        Ok(output.text().contains("joining the cluster"))
+    })
+    .await?;
+    cluster.remove(0, id).await?;
+    let late = &mut cluster.members[1];
+    late.ends_well().await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_removed_hands_over_and_stops() -> Result<()> {
     let mut cluster = Cluster::new(3, LAX)?;

@@ -24,6 +24,7 @@ const (
 	membershipPause  = 100 * time.Millisecond
 	unusedURL        = "http://127.0.0.1:1"
 	anotherUnusedURL = "http://127.0.0.1:2"
+	thirdUnusedURL   = "http://127.0.0.1:3"
 )
 
 // eventually repeats an attempt until it succeeds.
@@ -102,7 +103,8 @@ func TestCase40aChangesThatMakeNoSenseAreRefused(t *testing.T) {
 	_, err = s.etcd.MemberPromote(s.ctx, learner.Member.ID)
 	refused(t, "promote a removed member", err, codes.NotFound, textNotFound)
 
-	must[*clientv3.MemberAddResponse](t)(s.etcd.MemberAdd(s.ctx, []string{unusedURL}))
+	// The same URLs in the same second would make the ID that was removed.
+	must[*clientv3.MemberAddResponse](t)(s.etcd.MemberAdd(s.ctx, []string{thirdUnusedURL}))
 	_, err = s.etcd.MemberAdd(s.ctx, []string{anotherUnusedURL})
 	refused(t, "add a third before the second has started", err, codes.FailedPrecondition, textNotStarted)
 }

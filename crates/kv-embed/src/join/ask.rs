@@ -5,11 +5,11 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use kv_config::Url;
-use kv_types::ClusterId;
+use kv_types::{ClusterId, MemberId};
 use tokio::net::TcpStream;
 
 use super::Cluster;
-use crate::peers::{CLUSTER_ID, PROGRAM};
+use crate::peers::{CLUSTER_ID, PROGRAM, REMOVED};
 
 /// A list of members has some hundred bytes for each.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -42,6 +42,9 @@ async fn ask(url: &Url) -> Result<Cluster, String> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let id = header(CLUSTER_ID).and_then(|id| u64::from_str_radix(id, 16).ok());
     let id = id.map(ClusterId::new).ok_or("it does not name its cluster")?;
+    let removed = header(REMOVED).unwrap_or_default().split(',');
+    let removed = removed.filter_map(|id| u64::from_str_radix(id, 16).ok());
+    let removed = removed.map(MemberId::new).collect();
     let is_kvd = header(PROGRAM) == Some("kvd");
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
@@ -55,6 +58,7 @@ async fn ask(url: &Url) -> Result<Cluster, String> {
     Ok(Cluster {
         id,
         members,
+        removed,
         url: url.to_string(),
         is_kvd,
     })

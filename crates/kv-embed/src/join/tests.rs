@@ -34,6 +34,7 @@ fn cluster(third: Option<MemberPage>) -> Cluster {
     Cluster {
         id: ClusterId::new(0xc1),
         members: members.into_iter().chain(third).collect(),
+        removed: vec![MemberId::new(0xd), MemberId::new(0xe)],
         url: "http://127.0.0.1:1".into(),
         is_kvd: true,
     }
@@ -66,7 +67,7 @@ async fn a_cluster_that_does_not_fit_is_refused_in_etcds_words() {
         error.starts_with(
             "error validating peerURLs {ClusterID:c1 Members:[&{ID:a RaftAttributes:{PeerURLs:[http://127.0.0.1:1] \
              IsLearner:false} Attributes:{Name:a ClientURLs:[http://c:1]}} &{ID:b "
-        ) && error.contains(" RemovedMemberIDs:[]}: member count is unequal"),
+        ) && error.contains(" RemovedMemberIDs:[d e]}: member count is unequal"),
         "{error}"
     );
     let error = refusal(cluster(Some(member(0xc, "", "http://127.0.0.1:4")))).await;
