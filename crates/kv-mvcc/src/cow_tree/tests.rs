@@ -320,11 +320,12 @@ fn series_of_ascending_inserts_side_by_side_fill_their_nodes() {
 #[test]
 fn what_is_left_of_a_split_leaf_keeps_no_room_for_what_it_gave_away() {
     // One leaf, full, and then one more in the midst of it.
-    let mut tree: Tree<RowRevision> = (0..2 * LEAF_MAX as u16)
+    let full = u16::try_from(LEAF_MAX).unwrap();
+    let mut tree: Tree<RowRevision> = (0..2 * full)
         .step_by(2)
         .map(|number| (RowRevision::key(number), 1))
         .collect();
-    tree.insert(RowRevision::key(3 * LEAF_MAX as u16), 1);
+    tree.insert(RowRevision::key(3 * full), 1);
     tree.insert(RowRevision::key(1), 1);
     let Node::Inner(root) = &*tree.root else {
         panic!("the leaf was split");
