@@ -23,7 +23,7 @@ impl Cluster {
         };
         for (place, letter) in words.chars().enumerate() {
             let id = id(place + 1);
-            let started = letter.to_ascii_lowercase() != 'u';
+            let started = !letter.eq_ignore_ascii_case(&'u');
             cluster.members.push(Member {
                 id,
                 name: if started { format!("m{id}") } else { String::new() },
