@@ -4,6 +4,7 @@ mod bad_input;
 mod bootstrap;
 mod durability;
 mod hostile;
+mod membership;
 mod overload;
 mod passwords;
 mod pause;

@@ -2,13 +2,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use kv_proto::etcdserverpb::StatusRequest;
+use kv_proto::etcdserverpb::cluster_client::ClusterClient;
 use kv_proto::etcdserverpb::kv_client::KvClient;
 use kv_proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use kv_proto::etcdserverpb::{self, MemberAddRequest, MemberListRequest, MemberRemoveRequest, StatusRequest};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{Process, free_ports, server_binary};
+
+fn free_url() -> String {
+    let [port] = free_ports::<1>();
+    format!("http://127.0.0.1:{port}")
+}
 
 /// How long a member may take to say that it serves.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -20,6 +26,8 @@ pub struct Member {
     pub name: String,
     /// Where clients reach it.
     pub client_url: String,
+    /// Where the other members reach it.
+    pub peer_url: String,
     /// Its data directory.
     pub data_dir: PathBuf,
     /// Its flags; of one that is given twice the last counts.
@@ -112,6 +120,48 @@ impl Member {
         Ok(KvClient::new(self.channel()?))
     }
 
+    /// A client for the membership.
+    ///
+    /// # Errors
+    /// As [`Member::channel`].
+    pub fn cluster(&self) -> Result<ClusterClient<Channel>> {
+        Ok(ClusterClient::new(self.channel()?))
+    }
+
+    /// The members as this one knows them, without asking others.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn listed(&self) -> Result<Vec<etcdserverpb::Member>> {
+        let request = MemberListRequest { linearizable: false };
+        Ok(self.cluster()?.member_list(request).await?.into_inner().members)
+    }
+
+    /// Its ID.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn id(&self) -> Result<u64> {
+        let status = MaintenanceClient::new(self.channel()?)
+            .status(StatusRequest {})
+            .await?;
+        let header = status.into_inner().header.context("a header")?;
+        Ok(header.member_id)
+    }
+
+    /// Waits for the end of its process, which must come by itself; what it printed.
+    ///
+    /// # Errors
+    /// If it does not end in time, or not well.
+    pub async fn ends_well(&mut self) -> Result<String> {
+        let process = self.process()?;
+        let status = process.wait(READY_TIMEOUT).await?;
+        let text = process.output().text();
+        ensure!(status.success(), "{status}:\n{text}");
+        self.process = None;
+        Ok(text)
+    }
+
     /// Whether it says that it leads.
     ///
     /// # Errors
@@ -132,47 +182,96 @@ impl Member {
 pub struct Cluster {
     /// The members.
     pub members: Vec<Member>,
-    _data: TempDir,
+    extra: Vec<String>,
+    data: TempDir,
 }
 
 impl Cluster {
-    /// Prepares `size` members (at most five) with `extra` flags for each; none is started yet.
+    /// Prepares `size` members with `extra` flags for each; none is started yet.
     ///
     /// # Errors
     /// If there is no room for data.
     pub fn new(size: usize, extra: &[&str]) -> Result<Self> {
-        let data = tempfile::tempdir()?;
-        let ports = free_ports::<10>();
-        let peer_url = |index: usize| format!("http://127.0.0.1:{}", ports[index]);
-        let initial: Vec<String> = (0..size)
-            .map(|index| format!("m{index}={}", peer_url(index)))
-            .collect();
-        let members = (0..size).map(|index| {
-            let name = format!("m{index}");
-            let client_url = format!("http://127.0.0.1:{}", ports[5 + index]);
-            let data_dir = data.path().join(&name);
-            let mut args = vec![
-                format!("--name={name}"),
-                format!("--data-dir={}", data_dir.display()),
-                format!("--listen-client-urls={client_url}"),
-                format!("--advertise-client-urls={client_url}"),
-                format!("--listen-peer-urls={}", peer_url(index)),
-                format!("--initial-advertise-peer-urls={}", peer_url(index)),
-                format!("--initial-cluster={}", initial.join(",")),
-            ];
-            args.extend(extra.iter().map(ToString::to_string));
-            Member {
-                name,
-                client_url,
-                data_dir,
-                args,
-                process: None,
-            }
-        });
-        Ok(Self {
-            members: members.collect(),
-            _data: data,
-        })
+        let mut cluster = Self {
+            members: Vec::new(),
+            extra: extra.iter().map(ToString::to_string).collect(),
+            data: tempfile::tempdir()?,
+        };
+        let urls: Vec<String> = (0..size).map(|_| free_url()).collect();
+        let named = |(index, url): (usize, &String)| format!("m{index}={url}");
+        let initial: Vec<String> = urls.iter().enumerate().map(named).collect();
+        for (index, url) in urls.iter().enumerate() {
+            let member = cluster.prepare(&format!("m{index}"), url, &initial.join(","));
+            cluster.members.push(member);
+        }
+        Ok(cluster)
+    }
+
+    /// A member that is not started yet, and not among [`Cluster::members`]; its data directory may be there.
+    #[must_use]
+    pub fn prepare(&self, name: &str, peer_url: &str, initial_cluster: &str) -> Member {
+        let client_url = free_url();
+        let data_dir = self.data.path().join(name);
+        let mut args = vec![
+            format!("--name={name}"),
+            format!("--data-dir={}", data_dir.display()),
+            format!("--listen-client-urls={client_url}"),
+            format!("--advertise-client-urls={client_url}"),
+            format!("--listen-peer-urls={peer_url}"),
+            format!("--initial-advertise-peer-urls={peer_url}"),
+            format!("--initial-cluster={initial_cluster}"),
+        ];
+        args.extend(self.extra.iter().cloned());
+        Member {
+            name: name.into(),
+            client_url,
+            peer_url: peer_url.into(),
+            data_dir,
+            args,
+            process: None,
+        }
+    }
+
+    /// Has the member `at` add one under a new URL, and prepares that one, as the last: it is not started yet. Its ID.
+    ///
+    /// # Errors
+    /// If the cluster refuses.
+    pub async fn add(&mut self, at: usize, name: &str, learner: bool) -> Result<u64> {
+        let peer_url = free_url();
+        let request = MemberAddRequest {
+            peer_ur_ls: vec![peer_url.clone()],
+            is_learner: learner,
+        };
+        let added = self.members[at]
+            .cluster()?
+            .member_add(request)
+            .await?
+            .into_inner();
+        let id = added.member.context("the member that was added")?.id;
+        let named = |member: etcdserverpb::Member| {
+            let known = if member.id == id {
+                name.to_owned()
+            } else {
+                member.name
+            };
+            let urls = member.peer_ur_ls.into_iter();
+            urls.map(move |url| format!("{known}={url}")).collect::<Vec<_>>()
+        };
+        let initial: Vec<String> = added.members.into_iter().flat_map(named).collect();
+        let mut member = self.prepare(name, &peer_url, &initial.join(","));
+        member.args.push("--initial-cluster-state=existing".into());
+        self.members.push(member);
+        Ok(id)
+    }
+
+    /// Has the member `at` remove the one with this ID.
+    ///
+    /// # Errors
+    /// If the cluster refuses.
+    pub async fn remove(&self, at: usize, id: u64) -> Result<()> {
+        let request = MemberRemoveRequest { id };
+        self.members[at].cluster()?.member_remove(request).await?;
+        Ok(())
     }
 
     /// Prepares members, starts them, and waits until all serve.

@@ -50,6 +50,12 @@ struct Flags {
     /// Entries before a snapshot that stay in the log for members that lag a little
     #[arg(long, default_value_t = Options::default().snapshot_catchup_entries)]
     snapshot_catchup_entries: u64,
+    /// Refuse changes of the membership that would endanger the quorum
+    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+    strict_reconfig_check: bool,
+    /// How many learners there may be at a time
+    #[arg(long, default_value_t = Options::default().max_learners)]
+    max_learners: u32,
     /// debug, info, warn, error, panic or fatal
     #[arg(long, default_value_t = Options::default().log_level)]
     log_level: String,
@@ -117,6 +123,8 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Request, Refus
         election_timeout: flags.election_timeout,
         snapshot_count: flags.snapshot_count,
         snapshot_catchup_entries: flags.snapshot_catchup_entries,
+        strict_reconfig_check: flags.strict_reconfig_check,
+        max_learners: flags.max_learners,
         log_level: flags.log_level,
         watch_progress_notify_interval: flags.watch_progress_notify_interval,
         quota_backend_bytes: flags.quota_backend_bytes,

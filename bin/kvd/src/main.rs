@@ -10,7 +10,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use kv_config::Config;
-use kv_embed::Member;
+use kv_embed::{End, Member, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Request;
@@ -61,14 +61,29 @@ async fn run(config: Config) -> anyhow::Result<()> {
 
     let start = Member::start(config);
     let member = tokio::select! {
-        member = start => member?,
+        member = start => match member {
+            Ok(member) => member,
+            // As etcd: it has nothing to do any more, and must not be started again and again.
+            Err(removed @ StartError::Removed) => {
+                tracing::warn!(error = %removed, "server error");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        },
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     let signal = tokio::select! {
         _ = terminate.recv() => "terminated",
         _ = interrupt.recv() => "interrupt",
-        reason = member.failed() => anyhow::bail!("the member stopped: {reason}"),
+        end = member.ended() => match end {
+            End::Failed(reason) => anyhow::bail!("the member stopped: {reason}"),
+            End::Removed => {
+                tracing::warn!("the member has been permanently removed from the cluster; data-dir used by this member must be removed");
+                member.shutdown().await;
+                return Ok(());
+            }
+        },
     };
     tracing::info!(signal, "received signal; shutting down");
     member.shutdown().await;

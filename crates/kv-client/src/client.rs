@@ -239,6 +239,16 @@ calls! {
     Harmless lease_client::LeaseClient lease_leases(LeaseLeasesRequest) -> LeaseLeasesResponse;
     /// Lists the members.
     Harmless cluster_client::ClusterClient member_list(MemberListRequest) -> MemberListResponse;
+    /// Adds a member.
+    Harmful cluster_client::ClusterClient member_add(MemberAddRequest) -> MemberAddResponse;
+    /// Removes a member.
+    Harmful cluster_client::ClusterClient member_remove(MemberRemoveRequest) -> MemberRemoveResponse;
+    /// Changes the peer URLs of a member.
+    Harmful cluster_client::ClusterClient member_update(MemberUpdateRequest) -> MemberUpdateResponse;
+    /// Gives a learner a vote.
+    Harmful cluster_client::ClusterClient member_promote(MemberPromoteRequest) -> MemberPromoteResponse;
+    /// Hands the leadership over to another member.
+    Harmless maintenance_client::MaintenanceClient move_leader(MoveLeaderRequest) -> MoveLeaderResponse;
     /// Tells the state of the member asked.
     Harmless maintenance_client::MaintenanceClient status(StatusRequest) -> StatusResponse;
     /// Hashes the history the member asked has.

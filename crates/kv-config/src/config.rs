@@ -41,6 +41,10 @@ pub struct Config {
     pub watch_progress_notify_interval: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
     pub quota_bytes: Option<u64>,
+    /// Whether changes of the membership that would endanger the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// How many learners there may be at a time.
+    pub max_learners: u32,
     /// Least severe level that is logged.
     pub log_level: LogLevel,
     /// Bounds on single requests.
@@ -122,6 +126,8 @@ impl Config {
                 Ok(bytes) => Some(bytes),
                 Err(_) => None,
             },
+            strict_reconfig_check: options.strict_reconfig_check,
+            max_learners: options.max_learners,
             log_level: LogLevel::parse(&options.log_level)?,
             limits: Limits::default(),
             auth: AuthConfig::parse(options)?,

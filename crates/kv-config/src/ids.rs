@@ -15,6 +15,12 @@ pub fn member_id(peer_urls: &[String], token: &str) -> MemberId {
     MemberId::new(first_u64(&hash.finalize()))
 }
 
+/// The ID of a member that is added to a running cluster: as [`member_id`], with the time of the request in place of
+/// the token, so that a member which comes again is another one.
+pub fn added_member_id(peer_urls: &[String], unix_seconds: u64) -> MemberId {
+    member_id(peer_urls, &unix_seconds.to_string())
+}
+
 /// The ID of a cluster: the first eight bytes of the SHA-1 of its initial member IDs, ascending.
 pub fn cluster_id(members: &[MemberId]) -> ClusterId {
     let mut sorted = members.to_vec();
@@ -45,6 +51,9 @@ mod tests {
         let single = id("http://127.0.0.1:42380", "etcd-cluster");
         assert_eq!(single.to_string(), "667880157b8812c8");
         assert_eq!(cluster_id(&[single]).to_string(), "dc50b8daae93b3e0");
+
+        let added = added_member_id(&["http://127.0.0.1:42380".to_owned()], 1_700_000_000);
+        assert_eq!(added, id("http://127.0.0.1:42380", "1700000000"));
 
         let default = id("http://localhost:2380", "etcd-cluster");
         assert_eq!(default.to_string(), "8e9e05c52164694d");

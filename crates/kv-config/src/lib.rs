@@ -17,6 +17,6 @@ pub use auth::{AuthConfig, AuthToken};
 pub use cluster::{ClusterState, InitialCluster, InitialMember};
 pub use config::{Config, LogLevel};
 pub use error::ConfigError;
-pub use ids::{cluster_id, member_id};
+pub use ids::{added_member_id, cluster_id, member_id};
 pub use options::Options;
-pub use urls::{PeerUrls, Url, UrlScheme};
+pub use urls::{PeerUrls, Url, UrlScheme, checked_peer_urls};

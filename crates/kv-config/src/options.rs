@@ -29,6 +29,10 @@ pub struct Options {
     pub snapshot_count: u64,
     /// Entries before a snapshot that stay in the log for followers that lag a little.
     pub snapshot_catchup_entries: u64,
+    /// Whether changes of the membership that would endanger the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// How many learners there may be at a time.
+    pub max_learners: u32,
     /// `debug`, `info`, `warn`, `error`, `panic` or `fatal`.
     pub log_level: String,
     /// Interval of progress notifications, a Go duration such as `10m`.
@@ -72,6 +76,8 @@ impl Default for Options {
             election_timeout: 1000,
             snapshot_count: Self::DEFAULT_SNAPSHOT_COUNT,
             snapshot_catchup_entries: 5_000,
+            strict_reconfig_check: true,
+            max_learners: 1,
             log_level: "info".into(),
             watch_progress_notify_interval: "10m".into(),
             quota_backend_bytes: 0,

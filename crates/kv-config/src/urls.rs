@@ -130,6 +130,43 @@ pub(crate) fn parse_listen_list(flag: &'static str, text: &str) -> Result<Vec<Ur
     }
 }
 
+/// Checks the peer URLs that a request gives for a member; sorted. `None` if they are none that etcd takes: it wants
+/// at least one, `http` or `https` with host and port and no path, or a `unix` socket.
+pub fn checked_peer_urls(urls: &[String]) -> Option<Vec<String>> {
+    let mut checked = urls
+        .iter()
+        .map(|url| is_peer_url(url.trim()).then(|| url.trim().to_owned()))
+        .collect::<Option<Vec<_>>>()?;
+    checked.sort();
+    (!checked.is_empty()).then_some(checked)
+}
+
+fn is_peer_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "unix" | "unixs" => true,
+        "http" | "https" => {
+            let host_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, after) = rest.split_at(host_end);
+            let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            !after.starts_with('/') && is_host_and_port(host_and_port)
+        }
+        _ => false,
+    }
+}
+
+/// One colon between host and port, unless the host stands in brackets; the port is a number if there is one.
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let plain = !host.contains([':', '[', ']', ' ', '%']);
+    (bracketed || plain) && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Joins URLs for a message.
 pub(crate) fn join(urls: &[Url]) -> String {
     urls.iter().map(Url::as_str).collect::<Vec<_>>().join(",")
@@ -143,6 +180,40 @@ mod tests {
     fn lists_are_sorted_and_deduplicated() {
         let urls = parse_list("f", "http://b:2, http://a:1,http://b:2").unwrap();
         assert_eq!(join(&urls), "http://a:1,http://b:2");
+    }
+
+    #[test]
+    fn peer_urls_of_requests_are_checked_as_etcd_checks_them() {
+        let check =
+            |urls: &[&str]| checked_peer_urls(&urls.iter().map(ToString::to_string).collect::<Vec<_>>());
+        for url in [
+            "http://h:2380",
+            "https://h:2380",
+            "http://:2380",
+            "http://[::1]:2380",
+            "unix://somewhere",
+            "unixs://localhost:1",
+        ] {
+            assert_eq!(check(&[url]), Some(vec![url.to_owned()]), "{url}");
+        }
+        assert_eq!(
+            check(&[" http://b:2", "http://a:1"]).unwrap(),
+            ["http://a:1", "http://b:2"]
+        );
+        assert_eq!(check(&[]), None);
+        for url in [
+            "",
+            "h:1",
+            "ftp://h:1",
+            "http://h",
+            "http://h:1/",
+            "http://h:1/x",
+            "http://h:x",
+            "http://::1:1",
+        ] {
+            assert_eq!(check(&[url]), None, "{url}");
+            assert_eq!(check(&["http://h:1", url]), None, "{url}");
+        }
     }
 
     #[test]

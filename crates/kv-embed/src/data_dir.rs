@@ -12,7 +12,7 @@ use crate::StartError;
 /// | below `member/` | content |
 /// |---|---|
 /// | `lock` | locked by the process that uses the directory |
-/// | `identity` | format, member ID and cluster ID, as text |
+/// | `identity` | format, member ID and cluster ID, and whether it joined, as text |
 /// | `wal/` | the log |
 /// | `db/` | the store: the checkpoint of the log |
 /// | `db.damaged-N/` | a store that was set aside; nothing reads it any more |
@@ -28,10 +28,15 @@ pub(crate) struct DataDir {
 pub(crate) struct Identity {
     pub(crate) member: MemberId,
     pub(crate) cluster: ClusterId,
+    /// Whether it joined a cluster that existed: nothing in its flags gives these IDs then.
+    pub(crate) joined: bool,
 }
 
 /// The format of the directory; a later one is refused.
 const FORMAT: u32 = 1;
+
+/// The last line of the identity of a member that joined its cluster.
+const JOINED: &str = "joined\n";
 
 impl DataDir {
     /// Creates what is missing, durably, and takes the lock.
@@ -157,8 +162,10 @@ fn lock(path: &Path) -> Result<File, StartError> {
 
 fn print_identity(identity: Identity) -> String {
     format!(
-        "format {FORMAT}\nmember {}\ncluster {}\n",
-        identity.member, identity.cluster
+        "format {FORMAT}\nmember {}\ncluster {}\n{}",
+        identity.member,
+        identity.cluster,
+        if identity.joined { JOINED } else { "" }
     )
 }
 
@@ -182,6 +189,7 @@ fn parse_identity(text: &str, path: &Path) -> Result<Identity, StartError> {
     Ok(Identity {
         member: MemberId::new(hex("member")?),
         cluster: ClusterId::new(hex("cluster")?),
+        joined: text.ends_with(JOINED),
     })
 }
 
@@ -192,6 +200,7 @@ mod tests {
     const IDENTITY: Identity = Identity {
         member: MemberId::new(0x8e9e),
         cluster: ClusterId::new(0xcdf8),
+        joined: false,
     };
 
     #[test]
@@ -201,6 +210,12 @@ mod tests {
         assert_eq!(dir.identity().unwrap(), None);
         dir.set_identity(IDENTITY).unwrap();
         assert_eq!(dir.identity().unwrap(), Some(IDENTITY));
+        let joined = Identity {
+            joined: true,
+            ..IDENTITY
+        };
+        dir.set_identity(joined).unwrap();
+        assert_eq!(dir.identity().unwrap(), Some(joined));
     }
 
     #[test]

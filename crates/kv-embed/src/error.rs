@@ -45,7 +45,8 @@ pub enum StartError {
     /// The data directory holds data of another cluster than the flags describe.
     #[error(
         "{dir} belongs to member {member} of cluster {cluster}, but the flags describe member {asked_member} of \
-         cluster {asked_cluster}; choose another --data-dir, or mend --initial-cluster and --initial-cluster-token",
+         cluster {asked_cluster}; choose another --data-dir, or mend --initial-cluster and --initial-cluster-token (or set \
+         --initial-cluster-state=existing, with which they are not compared)",
         dir = dir.display()
     )]
     OtherCluster {
@@ -138,11 +139,45 @@ pub enum StartError {
     /// Raft did not start.
     #[error(transparent)]
     Raft(#[from] kv_raft::StartError),
-    /// Joining an existing cluster is not there yet.
+    /// Nobody could be asked about the cluster that is to be joined.
     #[error(
-        "--initial-cluster-state=existing with an empty data directory: joining a running cluster is not supported yet"
+        "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs{reasons}"
     )]
-    Join,
+    NoCluster {
+        /// What each of them said, if there are any.
+        reasons: String,
+    },
+    /// The cluster has other members than the flags say.
+    #[error("error validating peerURLs {cluster}: {reason}{advice}")]
+    OtherMembers {
+        /// The cluster as it describes itself.
+        cluster: String,
+        /// Where the difference is.
+        reason: String,
+        /// What may have been forgotten.
+        advice: &'static str,
+    },
+    /// The member has run before, and this is not its data directory.
+    #[error(
+        "member {member} has already been bootstrapped; restore its data directory, or remove the member, add it \
+         again, and start it with --initial-cluster-state=existing"
+    )]
+    AlreadyBootstrapped {
+        /// The member.
+        member: MemberId,
+    },
+    /// The cluster speaks another protocol between its members.
+    #[error("the members at {url} are not of kvd: a kvd cannot join a cluster of another program")]
+    NotKvd {
+        /// Where they answered.
+        url: String,
+    },
+    /// The member was removed from its cluster. It can never come back.
+    #[error(
+        "the member has been permanently removed from the cluster; the data directory used by this member must be \
+         removed"
+    )]
+    Removed,
     /// The member stopped before it served.
     #[error("the member stopped before it served: {reason}")]
     Stopped {

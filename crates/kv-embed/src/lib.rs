@@ -17,6 +17,7 @@
 
 mod data_dir;
 mod error;
+mod join;
 mod listen;
 mod log_gauge;
 mod member;
@@ -30,5 +31,5 @@ pub use kv_gateway::Edge;
 pub use kv_server::{ETCD_VERSION, Server};
 pub use kv_snapshot::{Digest, FileStatus, Imported, RevisionBump, SnapshotFile, SnapshotFileError};
 pub use kv_types::Revision;
-pub use member::Member;
+pub use member::{End, Member};
 pub use restore::{RestoreError, RestoreOptions, restore};

@@ -13,13 +13,25 @@ use crate::data_dir::{DataDir, Identity};
 use crate::error::StartError;
 use crate::listen::{Listeners, bind, client_connections_max, peer_connections_max};
 use crate::log_gauge::{Gauge, Syncs};
-use crate::{peers, storage};
+use crate::{join, peers, storage};
 
 /// How long requests under way may take to finish when the member is shut down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long the last answers to peers may take to be sent: all are settled, as Raft has stopped.
 const PEER_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// A member that was removed serves for so long, as etcd's does.
+const REMOVED_LINGERS: Duration = Duration::from_secs(1);
+
+/// Why a member does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its storage failed; the text says how.
+    Failed(String),
+    /// It was removed from its cluster, and must not be started again.
+    Removed,
+}
 
 /// A running member.
 ///
@@ -29,6 +41,7 @@ pub struct Member {
     edge: Edge,
     clients: Listeners,
     peers: Listeners,
+    identity: Identity,
     /// Held until everything else has ended.
     _data_dir: DataDir,
 }
@@ -43,7 +56,7 @@ impl Member {
         let peer_listeners = bind("listen-peer-urls", &config.listen_peer_urls).await?;
         let client_listeners = bind("listen-client-urls", &config.listen_client_urls).await?;
         let data_dir = DataDir::open(&config.data_dir)?;
-        let identity = identify(&config, &data_dir)?;
+        let identity = identify(&config, &data_dir).await?;
         let member = Self::start_serving_peers(&config, data_dir, identity, peer_listeners).await?;
         member.serve_clients(&config, client_listeners).await
     }
@@ -80,7 +93,7 @@ impl Member {
             Running::start(options, replica, raft.clone(), &desk, gauge).map_err(StartError::Thread)?;
         let router = peers::router(&peer_options, service).merge(peers::pages(running.server()));
         let peers = Listeners::serve(listeners, peer_connections_max(), move || router.clone());
-        if config.initial_cluster_state == ClusterState::New {
+        if !identity.joined {
             bootstrap(&raft, config).await?;
         }
         let edge = Edge::new(running.server());
@@ -89,6 +102,7 @@ impl Member {
             edge,
             clients: Listeners::default(),
             peers,
+            identity,
             _data_dir: data_dir,
         })
     }
@@ -98,11 +112,25 @@ impl Member {
         config: &Config,
         listeners: Vec<TcpListener>,
     ) -> Result<Self, StartError> {
-        match self.running.publish().await {
+        let serving = async {
+            self.running.publish().await?;
+            // Who waits for this one to be ready may then let another one go.
+            self.running.has_its_vote().await;
+            Ok(())
+        };
+        let published = tokio::select! {
+            published = serving => published,
+            reason = self.running.failed() => return Err(StartError::Stopped { reason }),
+            () = self.running.removed() => return Err(StartError::Removed),
+            () = join::removed(config, self.identity), if self.identity.joined => {
+                return Err(StartError::Removed);
+            }
+        };
+        match published {
             Ok(()) => {}
             Err(RequestError::Stopped) => {
                 return Err(StartError::Stopped {
-                    reason: self.failed().await,
+                    reason: self.running.failed().await,
                 });
             }
             Err(error) => {
@@ -133,9 +161,16 @@ impl Member {
         self.edge.clone()
     }
 
-    /// Returns when the member has stopped by itself, with the reason: its storage failed.
-    pub async fn failed(&self) -> String {
-        self.running.failed().await
+    /// Returns when the member should not go on, with the reason. It is still to be [shut down](Member::shutdown).
+    pub async fn ended(&self) -> End {
+        tokio::select! {
+            reason = self.running.failed() => End::Failed(reason),
+            () = self.running.removed() => {
+                // Whoever asked for it may have asked this member, and waits for the answer.
+                tokio::time::sleep(REMOVED_LINGERS).await;
+                End::Removed
+            }
+        }
     }
 
     /// Hands leadership over, finishes what is under way, and stops.
@@ -145,6 +180,7 @@ impl Member {
             edge: _,
             clients,
             peers,
+            identity: _,
             _data_dir,
         } = self;
         running.end_streams();
@@ -159,16 +195,20 @@ impl Member {
 }
 
 /// Whose data the directory holds; for a new one, whose it is going to be.
-fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError> {
+async fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError> {
+    let existing = config.initial_cluster_state == ClusterState::Existing;
     let asked = Identity {
         member: config.member_id(),
         cluster: config.cluster_id(),
+        joined: false,
     };
     match data_dir.identity()? {
         Some(identity) => {
             // As in etcd, the flags of the bootstrap are not used again; but if nothing of them fits, this is
             // the wrong directory.
             if config.initial_cluster_given
+                && !existing
+                && !identity.joined
                 && identity.member != asked.member
                 && identity.cluster != asked.cluster
             {
@@ -182,8 +222,11 @@ fn identify(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError>
             }
             Ok(identity)
         }
-        None if config.initial_cluster_state == ClusterState::Existing => Err(StartError::Join),
-        None => Ok(asked),
+        None if existing => join::identity(config).await,
+        None => {
+            join::check_new(config, asked.member).await?;
+            Ok(asked)
+        }
     }
 }
 
@@ -228,6 +271,8 @@ fn server_options(config: &Config, identity: Identity, scratch_dir: PathBuf) -> 
         name: config.name.clone(),
         client_urls: config.advertise_client_urls.iter().map(Url::to_string).collect(),
         election_timeout: config.election_timeout,
+        strict_reconfig_check: config.strict_reconfig_check,
+        max_learners: usize::try_from(config.max_learners).unwrap_or(usize::MAX),
         quota_bytes: config.quota_bytes,
         limits: config.limits,
         scratch_dir,

@@ -6,7 +6,8 @@ use axum::routing::get;
 use kv_peer::PeerOptions;
 use kv_raft::RaftService;
 use kv_server::{ETCD_CLUSTER_VERSION, ETCD_VERSION, Server};
-use serde::Serialize;
+use kv_types::MemberId;
+use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
 /// What is served on the peer URLs: Raft's messages, and the two pages that tools ask members for.
@@ -24,18 +25,28 @@ pub(crate) fn pages(server: Server) -> Router {
         .with_state(server)
 }
 
+/// The header with the cluster's ID, in hexadecimal.
+pub(crate) const CLUSTER_ID: &str = "x-etcd-cluster-id";
+
+/// The header with the IDs of those that were removed, in hexadecimal.
+pub(crate) const REMOVED: &str = "x-cluster-removed";
+
+/// The header by which a joining member knows that it speaks the language of those it asks.
+pub(crate) const PROGRAM: &str = "x-cluster-program";
+
 /// A member as etcd prints it here.
-#[derive(Serialize)]
-struct MemberPage {
-    id: u64,
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct MemberPage {
+    pub(crate) id: u64,
     #[serde(rename = "peerURLs")]
-    peer_urls: Vec<String>,
+    pub(crate) peer_urls: Vec<String>,
     #[serde(rename = "isLearner", skip_serializing_if = "std::ops::Not::not")]
-    learner: bool,
+    pub(crate) learner: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
+    pub(crate) name: String,
     #[serde(rename = "clientURLs", skip_serializing_if = "Vec::is_empty")]
-    client_urls: Vec<String>,
+    pub(crate) client_urls: Vec<String>,
 }
 
 async fn members(State(server): State<Server>) -> impl IntoResponse {
@@ -47,10 +58,16 @@ async fn members(State(server): State<Server>) -> impl IntoResponse {
         client_urls: member.client_urls,
     });
     let cluster = (
-        HeaderName::from_static("x-etcd-cluster-id"),
+        HeaderName::from_static(CLUSTER_ID),
         server.header().cluster_id.to_string(),
     );
-    ([cluster], axum::Json(members.collect::<Vec<_>>()))
+    let program = (HeaderName::from_static(PROGRAM), "kvd".to_owned());
+    let removed: Vec<String> = server.removed_members().iter().map(MemberId::to_string).collect();
+    let removed = (HeaderName::from_static(REMOVED), removed.join(","));
+    (
+        [cluster, program, removed],
+        axum::Json(members.collect::<Vec<_>>()),
+    )
 }
 
 async fn version() -> impl IntoResponse {

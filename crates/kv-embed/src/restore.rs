@@ -132,6 +132,7 @@ fn fill(
     data_dir.set_identity(Identity {
         member: config.member_id(),
         cluster: config.cluster_id(),
+        joined: false,
     })?;
     Ok(imported)
 }

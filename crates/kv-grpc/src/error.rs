@@ -1,7 +1,7 @@
 //! How failures look on the wire. Go clients recognise errors by their exact text, so the texts are contract.
 
 use kv_mvcc::RangeError;
-use kv_server::{AuthError, PASSWORD_BYTES_MAX, RequestError};
+use kv_server::{AuthError, MemberError, PASSWORD_BYTES_MAX, RequestError};
 use thiserror::Error;
 use tonic::{Code, Status};
 
@@ -41,6 +41,9 @@ pub enum Refusal {
     /// An order or a sort target that is not known.
     #[error("etcdserver: invalid sort option")]
     InvalidSortOption,
+    /// Peer URLs that are none, or none at all.
+    #[error("etcdserver: given member URLs are invalid")]
+    BadMemberUrls,
     /// A version to downgrade to that is no version.
     #[error("etcdserver: wrong downgrade target version format")]
     DowngradeFormat,
@@ -95,6 +98,7 @@ pub fn status(error: RequestError) -> Status {
             Code::FailedPrecondition,
             "etcdserver: rpc not supported for learner",
         ),
+        RequestError::Member(error) => member_error(error),
         RequestError::Auth(error) => auth_text(error),
         RequestError::PasswordTooLong => {
             return Status::unknown(format!(
@@ -108,6 +112,38 @@ pub fn status(error: RequestError) -> Status {
         RequestError::Internal(text) => return Status::unknown(text),
     };
     Status::new(code, text)
+}
+
+fn member_error(error: MemberError) -> (Code, &'static str) {
+    match error {
+        MemberError::IdExists => (Code::FailedPrecondition, "etcdserver: member ID already exist"),
+        MemberError::PeerUrlsExist => (Code::FailedPrecondition, "etcdserver: Peer URLs already exists"),
+        // etcd means another code and sends this one.
+        MemberError::NotEnoughStarted => (
+            Code::Unknown,
+            "etcdserver: re-configuration failed due to not enough started members",
+        ),
+        MemberError::NotFound => (Code::NotFound, "etcdserver: member not found"),
+        MemberError::NotLearner => (
+            Code::FailedPrecondition,
+            "etcdserver: can only promote a learner member",
+        ),
+        MemberError::LearnerNotReady => (
+            Code::FailedPrecondition,
+            "etcdserver: can only promote a learner member which is in sync with leader",
+        ),
+        MemberError::TooManyLearners => (
+            Code::FailedPrecondition,
+            "etcdserver: too many learner members in cluster",
+        ),
+        MemberError::Unhealthy => (Code::Unavailable, "etcdserver: unhealthy cluster"),
+        MemberError::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+        MemberError::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+        MemberError::TransferTimeout => (
+            Code::Unknown,
+            "etcdserver: request timed out, leader transfer took too long",
+        ),
+    }
 }
 
 fn auth_text(error: AuthError) -> (Code, &'static str) {

@@ -140,6 +140,13 @@ methods! {
     }
 }
 
+impl Method {
+    /// Whether a learner serves it: of ranges, those that are serializable.
+    pub(crate) fn is_for_learners(self) -> bool {
+        matches!(self, Self::Status | Self::Snapshot | Self::Range)
+    }
+}
+
 /// What a call to an unknown method is told.
 pub(crate) fn unknown(path: &str) -> String {
     match path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use kv_proto::etcdserverpb as etcd;
-use kv_server::Server;
+use kv_server::{RequestError, Server};
 use prost::Message;
 use tonic::codec::{Codec, Streaming};
 use tonic::{Code, Status};
@@ -17,7 +17,7 @@ use tower::{Service, service_fn};
 use crate::body::{Ending, Received, Sent, code_of};
 use crate::calls::{Call, Calls};
 use crate::codec::MessageCodec;
-use crate::error::{NO_LEADER, Refusal};
+use crate::error::{NO_LEADER, Refusal, status};
 use crate::load::{Answered, Client, Load, too_many};
 use crate::method::{Kind, unknown};
 use crate::services::cost::Cost;
@@ -62,7 +62,10 @@ impl Grpc {
     }
 
     /// Looks at what comes before the message.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+    fn admit(&self, method: Method, headers: &HeaderMap) -> Result<(), Status> {
+        if !method.is_for_learners() && self.server.is_learner() {
+            return Err(status(RequestError::Learner));
+        }
         let mut versions = headers.get_all("client-api-version").iter();
         if versions.any(|version| str::from_utf8(version.as_bytes()).is_err()) {
             return Err(Refusal::InvalidClientApiVersion.into());
@@ -112,7 +115,8 @@ impl<B: RequestBody> Service<Request<B>> for Grpc {
             return Box::pin(async { Ok(response) });
         };
         let mut call = self.calls.start(method);
-        let place = match self.admit(request.headers()).and_then(|()| self.client.call()) {
+        let admitted = self.admit(method, request.headers());
+        let place = match admitted.and_then(|()| self.client.call()) {
             Ok(place) => place,
             Err(status) => {
                 call.ended(status.code());
@@ -183,6 +187,11 @@ async fn dispatch<B: RequestBody>(
         Method::LeaseTimeToLive => unary(server, request, lease::time_to_live).await,
         Method::LeaseLeases => unary(server, request, lease::leases).await,
         Method::MemberList => unary(server, request, cluster::member_list).await,
+        Method::MemberAdd => unary(server, request, cluster::member_add).await,
+        Method::MemberRemove => unary(server, request, cluster::member_remove).await,
+        Method::MemberUpdate => unary(server, request, cluster::member_update).await,
+        Method::MemberPromote => unary(server, request, cluster::member_promote).await,
+        Method::MoveLeader => unary(server, request, cluster::move_leader).await,
         Method::Alarm => unary(server, request, maintenance::alarm).await,
         Method::Status => unary(server, request, maintenance::member_status).await,
         Method::HashKv => unary(server, request, maintenance::hash_kv).await,
@@ -216,13 +225,6 @@ async fn dispatch<B: RequestBody>(
         Method::Resign => unary(server, request, election::resign).await,
         Method::HealthCheck => unary(server, request, health::check).await,
         Method::HealthWatch => server_stream(server, request, health::watch).await,
-        Method::MemberAdd
-        | Method::MemberRemove
-        | Method::MemberUpdate
-        | Method::MemberPromote
-        | Method::MoveLeader => {
-            Status::unimplemented(format!("method {} not implemented", method.name())).into_http()
-        }
     }
 }
 

@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kv_types::MemberId;
+use kv_types::planted::{Bug, is_planted};
 
 use crate::codec::{CodecError, Reader, Write};
 
@@ -35,6 +36,8 @@ pub struct RaftMember {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cluster {
     members: BTreeMap<MemberId, Member>,
+    /// Who was a member once and never will be again.
+    removed: BTreeSet<MemberId>,
     /// The membership as Raft encodes it; opaque here.
     membership: Bytes,
 }
@@ -43,6 +46,10 @@ impl Cluster {
     /// Ascending by ID, as etcd lists them.
     pub(crate) fn members(&self) -> Vec<Member> {
         self.members.values().cloned().collect()
+    }
+
+    pub(crate) fn removed(&self) -> &BTreeSet<MemberId> {
+        &self.removed
     }
 
     pub(crate) fn membership(&self) -> Bytes {
@@ -78,6 +85,7 @@ impl Cluster {
                 },
             )
             .collect();
+        self.removed.extend(before.into_keys());
     }
 
     /// A member says what it is called; a member that is not there any more is not brought back.
@@ -102,9 +110,16 @@ impl Cluster {
                 }
             }
         }
+        let forgets = is_planted(Bug::RemovedMemberForgotten);
+        let removed = self.removed.iter().filter(|_| !forgets);
+        buffer.unsigned(removed.clone().count() as u64);
+        for id in removed {
+            buffer.unsigned(id.get());
+        }
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    /// Reads what was written `with_removed` members, which the first format did not name.
+    pub(crate) fn decode(reader: &mut Reader<'_>, with_removed: bool) -> Result<Self, CodecError> {
         let membership = reader.bytes()?;
         let members = reader.list(|reader| {
             Ok(Member {
@@ -116,7 +131,16 @@ impl Cluster {
             })
         })?;
         let members = members.into_iter().map(|member| (member.id, member)).collect();
-        Ok(Self { members, membership })
+        let removed = if with_removed {
+            reader.list(|reader| Ok(MemberId::new(reader.unsigned()?)))?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            members,
+            removed: removed.into_iter().collect(),
+            membership,
+        })
     }
 }
 
@@ -146,9 +170,12 @@ mod tests {
             ["a", ""]
         );
         assert!(members[1].learner && members[1].client_urls.is_empty());
+        assert!(cluster.removed().is_empty());
+        cluster.set_membership(Bytes::from_static(b"three"), vec![raft_member(1)]);
+        assert_eq!(cluster.removed(), &BTreeSet::from([MemberId::new(3)]));
 
         let mut buffer = Vec::new();
         cluster.encode(&mut buffer);
-        assert_eq!(Cluster::decode(&mut Reader::new(&buffer)), Ok(cluster));
+        assert_eq!(Cluster::decode(&mut Reader::new(&buffer), true), Ok(cluster));
     }
 }

@@ -74,6 +74,11 @@ impl Machine {
         self.cluster.members()
     }
 
+    /// Who was a member once and never will be again.
+    pub fn removed_members(&self) -> &std::collections::BTreeSet<kv_types::MemberId> {
+        self.cluster.removed()
+    }
+
     /// The alarms that are raised, by kind.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.upkeep.alarms().collect()

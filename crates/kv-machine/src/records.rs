@@ -17,8 +17,8 @@ use crate::codec::{CodecError, Reader, Write};
 use crate::error::MachineError;
 use crate::upkeep::Upkeep;
 
-/// The format written; a later one is refused.
-const FORMAT: u64 = 1;
+/// The format written; a later one is refused. Format 1 did not name removed members.
+const FORMAT: u64 = 2;
 const STATE_KEY: &[u8] = b"m/state";
 const UPKEEP_KEY: &[u8] = b"m/upkeep";
 const LEASE_PREFIX: &[u8] = b"m/lease/";
@@ -56,7 +56,7 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<State, MachineError> {
     let mut read = || -> Result<State, CodecError> {
         Ok(State {
             applied: read_log_id(&mut reader)?,
-            cluster: Cluster::decode(&mut reader)?,
+            cluster: Cluster::decode(&mut reader, format >= 2)?,
         })
     };
     let state = read().map_err(damaged)?;
@@ -167,6 +167,10 @@ mod tests {
     fn a_newer_format_is_refused_by_number() {
         let mut bytes = encode_state(None, &Cluster::default());
         assert_eq!(decode_state(&bytes).unwrap(), State::default());
+        // An earlier one ends before the list of removed members.
+        let mut earlier = bytes[..bytes.len() - 1].to_vec();
+        earlier[0] = 1;
+        assert_eq!(decode_state(&earlier).unwrap(), State::default());
         bytes[0] = 9;
         let error = decode_state(&bytes).unwrap_err().to_string();
         assert!(error.contains("format 9 is newer"), "{error}");

@@ -108,7 +108,9 @@ impl StateRecord {
         }
         let (revision, compacted) = (Revision::new(revision), Revision::new(compacted));
         if revision < Revision::INITIAL || compacted < NEVER_COMPACTED || compacted > revision {
-            return Err(damaged(format!("no store is at {revision}, compacted at {compacted}")));
+            return Err(damaged(format!(
+                "no store is at {revision}, compacted at {compacted}"
+            )));
         }
         Ok(Self {
             revision,

@@ -64,6 +64,8 @@ fn status(error: &ServiceError) -> Status {
     match error {
         ServiceError::Malformed { .. } => Status::invalid_argument(error.to_string()),
         ServiceError::Refused(_) => Status::aborted(error.to_string()),
+        // The only one of its code: the sender stops at it.
+        ServiceError::Removed => Status::not_found(error.to_string()),
         ServiceError::Stopped => Status::unavailable(error.to_string()),
     }
 }

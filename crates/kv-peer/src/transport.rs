@@ -205,6 +205,9 @@ fn failed(lane: &Lane, generation: u64, status: &Status) -> TransportError {
         return TransportError::Lost(describe(status));
     }
     let reason = format!("{}: {}", status.code(), status.message());
+    if status.code() == Code::NotFound {
+        return TransportError::Removed;
+    }
     if matches!(
         status.code(),
         Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented

@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::apply::{Applier, Era, Made, Progress, Sending};
+use crate::contacts::Contacts;
 use crate::heard::Heard;
 use crate::log::LogStore;
+use crate::network::Addresses;
 use crate::snapshot::Receiver;
 use crate::transport::{Peer, Transport};
 use crate::types::{self, LeaderId, LogId, TypeConfig, Vote};
@@ -39,6 +41,12 @@ pub(crate) struct Core {
     /// Set when the member is told to stop.
     pub(crate) shutting_down: AtomicBool,
     pub(crate) heard: Arc<Heard>,
+    /// Held while the membership is changed.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) contacts: parking_lot::Mutex<Contacts>,
+    /// Whether this member is known to have been removed.
+    pub(crate) removed: Arc<watch::Sender<bool>>,
+    pub(crate) addresses: Arc<Addresses>,
 }
 
 /// The Raft core has ended.
@@ -71,7 +79,7 @@ impl Core {
 
     pub(crate) fn peer(&self, id: u64) -> Option<Peer> {
         self.metrics(|metrics| {
-            let urls = metrics.membership_config.get_node(&id)?.0.clone();
+            let urls = metrics.membership_config.get_node(&id)?.urls.clone();
             Some(Peer {
                 id: MemberId::new(id),
                 urls,
@@ -148,7 +156,13 @@ impl Core {
                 snapshot: log_id(&metrics.snapshot),
                 purged: log_id(&metrics.purged),
                 members: types::members(metrics.membership_config.membership()),
+                voters: metrics
+                    .committed_membership_config
+                    .voter_ids()
+                    .map(MemberId::new)
+                    .collect(),
                 matched,
+                connected: self.contacts.lock().connected(Instant::now()),
                 disk_full: self.log.is_full(),
                 failure: self.failure(metrics),
             }

@@ -96,6 +96,9 @@ pub enum ServiceError {
         /// Where it went wrong.
         offset: usize,
     },
+    /// The sender was removed from the cluster, for good.
+    #[error("the member has been permanently removed from the cluster")]
+    Removed,
     /// It does not belong here: what the sender takes for granted is not so.
     #[error("{0}")]
     Refused(String),

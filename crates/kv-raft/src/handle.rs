@@ -1,26 +1,28 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use kv_types::{LogIndex, MemberId, Term};
 use kv_wal::Wal;
-use openraft::ChangeMembers;
-use openraft::errors::{ClientWriteError, InitializeError, RaftError};
+use openraft::errors::{InitializeError, RaftError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::apply::Applier;
+use crate::contacts::Contacts;
 use crate::core::{Core, Openraft, Stopped, until};
 use crate::heard::Heard;
 use crate::log::LogStore;
 use crate::monitor;
-use crate::network::Network;
+use crate::network::{Addresses, Network};
+use crate::removal::Listening;
 use crate::snapshot::Receiver;
 use crate::transport::Transport;
-use crate::types::PeerUrls;
+use crate::types::Node;
 use crate::{
-    AskError, AskHandler, ChangeError, Leadership, ProposeError, RaftMember, RaftOptions, RaftService,
-    ReadIndexError, Role, StartError, StateMachine, Status,
+    AskError, AskHandler, ChangeError, Leadership, MembershipChange, ProposeError, RaftMember, RaftOptions,
+    RaftService, ReadIndexError, Role, StartError, StateMachine, Status,
 };
 
 /// A member's part in Raft; clones share it.
@@ -64,9 +66,16 @@ impl Raft {
         let log = LogStore::open(parts.wal).map_err(|error| storage(&error))?;
         let applier = Applier::new(Arc::clone(&parts.machine), log.clone());
         let (progress, sending, made) = (applier.progress(), applier.sending(), applier.made());
+        let removed = Arc::new(watch::Sender::new(false));
+        let transport: Arc<dyn Transport> = Arc::new(Listening {
+            transport: parts.transport,
+            removed: Arc::clone(&removed),
+        });
+        let addresses = Arc::new(Addresses::default());
         let network = Network {
-            transport: Arc::clone(&parts.transport),
+            transport: Arc::clone(&transport),
             sending: Arc::clone(&sending),
+            addresses: Arc::clone(&addresses),
         };
         let member = options.member.get();
         let openraft = Openraft::new(member, Arc::new(config), network, log.clone(), applier)
@@ -83,7 +92,7 @@ impl Raft {
             openraft,
             log,
             machine: parts.machine,
-            transport: parts.transport,
+            transport,
             ask_handler: parts.ask_handler,
             progress,
             sending,
@@ -93,6 +102,10 @@ impl Raft {
             leadership: watch::Sender::new(leadership),
             shutting_down: AtomicBool::new(false),
             heard,
+            changing: tokio::sync::Mutex::new(()),
+            contacts: parking_lot::Mutex::new(Contacts::new(Instant::now())),
+            removed,
+            addresses,
         });
         monitor::spawn(&core);
         Ok(Self { core })
@@ -109,9 +122,15 @@ impl Raft {
     /// # Errors
     /// [`ChangeError::Refused`] if this member is not among them, [`ChangeError::Stopped`].
     pub async fn bootstrap(&self, members: &[RaftMember]) -> Result<(), ChangeError> {
-        let nodes: BTreeMap<u64, PeerUrls> = members
+        let nodes: BTreeMap<u64, Node> = members
             .iter()
-            .map(|member| (member.id.get(), PeerUrls(member.peer_urls.clone())))
+            .map(|member| {
+                let node = Node {
+                    urls: member.peer_urls.clone(),
+                    learner: false,
+                };
+                (member.id.get(), node)
+            })
             .collect();
         match self.core.openraft.initialize(nodes).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
@@ -266,67 +285,20 @@ impl Raft {
         let _ = self.core.openraft.shutdown().await;
     }
 
-    /// Adds a member without a vote.
+    /// Changes the membership. Only on the leader; returns the index of the entry that brought the change once it is
+    /// applied here.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub async fn add_learner(&self, id: MemberId, peer_urls: Vec<String>) -> Result<(), ChangeError> {
-        self.change(ChangeMembers::AddNodes(BTreeMap::from([(
-            id.get(),
-            PeerUrls(peer_urls),
-        )])))
-        .await
+    pub async fn change(&self, change: &MembershipChange) -> Result<LogIndex, ChangeError> {
+        self.core.change(change).await
     }
 
-    /// Gives a learner a vote.
-    ///
-    /// # Errors
-    /// [`ChangeError`].
-    pub async fn promote(&self, id: MemberId) -> Result<(), ChangeError> {
-        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id.get()])))
-            .await
-    }
-
-    /// Removes a member, voter or not.
-    ///
-    /// # Errors
-    /// [`ChangeError`].
-    pub async fn remove(&self, id: MemberId) -> Result<(), ChangeError> {
-        let ids = BTreeSet::from([id.get()]);
-        let votes = self.core.metrics(|metrics| {
-            metrics
-                .membership_config
-                .voter_ids()
-                .any(|voter| voter == id.get())
-        });
-        self.change(if votes {
-            ChangeMembers::RemoveVoters(ids)
-        } else {
-            ChangeMembers::RemoveNodes(ids)
-        })
-        .await
-    }
-
-    /// Tells where a member may be reached from now on.
-    ///
-    /// # Errors
-    /// [`ChangeError`].
-    pub async fn set_peer_urls(&self, id: MemberId, peer_urls: Vec<String>) -> Result<(), ChangeError> {
-        self.change(ChangeMembers::SetNodes(BTreeMap::from([(
-            id.get(),
-            PeerUrls(peer_urls),
-        )])))
-        .await
-    }
-
-    /// Only on the leader. Returns once the new membership is in force.
-    async fn change(&self, change: ChangeMembers<u64, PeerUrls>) -> Result<(), ChangeError> {
-        match self.core.openraft.change_membership(change, false).await {
-            Ok(_) => Ok(()),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ChangeError::NotLeader),
-            Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_))) => Err(ChangeError::Unknown),
-            Err(RaftError::APIError(error)) => Err(ChangeError::Refused(error.to_string())),
-            Err(RaftError::Fatal(_)) => Err(ChangeError::Stopped),
-        }
+    /// Returns once this member is known to be removed from the cluster, and does not lead any more. It should stop
+    /// then; it is not stopped by itself.
+    pub async fn removed(&self) {
+        let mut removed = self.core.removed.subscribe();
+        // An error means that the sender, which is in here, is gone.
+        let _ = removed.wait_for(|removed| *removed).await;
     }
 }

@@ -8,17 +8,20 @@
 
 mod apply;
 mod codec;
+mod contacts;
 mod core;
 mod error;
 mod handle;
 mod heard;
 pub mod host;
 mod log;
+mod membership;
 mod monitor;
 mod network;
 mod options;
 mod propose;
 mod read;
+mod removal;
 mod reply;
 mod restored;
 mod runtime;
@@ -34,6 +37,7 @@ mod tests;
 
 pub use error::{AskError, ChangeError, ProposeError, ReadIndexError, ServiceError, StartError};
 pub use handle::{Raft, RaftParts};
+pub use membership::MembershipChange;
 pub use options::RaftOptions;
 pub use read::AskHandler;
 pub use restored::RestoredStart;

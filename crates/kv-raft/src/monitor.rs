@@ -11,14 +11,20 @@ use openraft::{Instant as _, ServerState};
 use openraft_rt_tokio::TokioWatchReceiver;
 use tokio::time::Instant;
 
+use crate::codec;
 use crate::core::{Core, Metrics};
 use crate::heard::Heard;
 use crate::host;
+use crate::membership;
+use crate::transport::Call;
 use crate::types::TypeConfig;
 use crate::{Leadership, Role, SnapshotError};
 
 /// How often it is looked whether a snapshot is due, or the disk keeps up.
 const CHORES_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A member gets its vote when it lacks no more than this many committed entries: it has them in a moment.
+const VOTE_LAG_MAX: u64 = 1000;
 
 /// How long after a snapshot failed the next is tried.
 const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,11 +50,13 @@ async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics, heard: A
         .upgrade()
         .map_or(CHORES_INTERVAL, |core| core.options.heartbeat_interval);
     let mut led_since: Option<(u64, Instant)> = None;
+    let mut removed_since: Option<Instant> = None;
     loop {
         {
             let Some(core) = core.upgrade() else {
                 return;
             };
+            note_members(&core);
             let seen = core.metrics(|metrics| leadership(&core, metrics, &mut led_since));
             core.leadership.send_if_modified(|known| {
                 let changed = *known != seen && known.role != Role::Stopped;
@@ -65,6 +73,14 @@ async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics, heard: A
             });
             if seen.role == Role::Stopped {
                 return;
+            }
+            if core.machine.is_removed(core.options.member) {
+                let since = *removed_since.get_or_insert_with(Instant::now);
+                // A leader has others to lead after it, but it cannot wait for ever.
+                if seen.role != Role::Leader || since.elapsed() > 2 * core.options.election_timeout {
+                    core.removed
+                        .send_if_modified(|removed| !std::mem::replace(removed, true));
+                }
             }
         }
         let gone = tokio::select! {
@@ -86,6 +102,28 @@ async fn watch_leadership(core: Weak<Core>, mut changes: ServerMetrics, heard: A
             return;
         }
     }
+}
+
+/// Takes note of where the members are and who of them answers.
+fn note_members(core: &Core) {
+    core.metrics(|metrics| {
+        core.addresses.set(metrics.membership_config.membership());
+        let answering =
+            metrics.heartbeat.iter().flatten().filter(|(_, acked)| {
+                acked.is_some_and(|acked| acked.elapsed() <= core.options.election_timeout)
+            });
+        let nodes = metrics.membership_config.membership().nodes();
+        let me = core.options.member.get();
+        let others = nodes.map(|(id, _)| *id).filter(|id| *id != me);
+        let term = (metrics.state == ServerState::Leader).then_some(metrics.current_term);
+        core.contacts.lock().note(
+            Instant::now(),
+            term,
+            2 * core.options.election_timeout,
+            others,
+            answering.map(|(id, _)| *id),
+        );
+    });
 }
 
 fn leadership(core: &Core, metrics: &Metrics, led_since: &mut Option<(u64, Instant)>) -> Leadership {
@@ -127,6 +165,7 @@ fn leadership(core: &Core, metrics: &Metrics, led_since: &mut Option<(u64, Insta
 
 async fn do_chores(core: Weak<Core>) {
     let mut snapshot_after = Instant::now();
+    let mut ask_after = snapshot_after;
     let mut interval = tokio::time::interval(CHORES_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -138,6 +177,13 @@ async fn do_chores(core: Weak<Core>) {
             return;
         }
         hand_over_if_stalled(&core).await;
+        if let Some(id) = caught_up(&core) {
+            core.give_vote(id).await;
+        }
+        if Instant::now() >= ask_after && !core.heard.recently() {
+            ask_whether_removed(&core);
+            ask_after = Instant::now() + core.options.election_timeout;
+        }
         if Instant::now() < snapshot_after || !snapshot_is_due(&core) {
             continue;
         }
@@ -159,6 +205,47 @@ async fn hand_over_if_stalled(core: &Core) {
         tracing::warn!(elapsed_ms, member_id = %successor, "disk stalls, handing over the leadership");
         // Stopped meanwhile: then there is nothing to hand over.
         let _ = core.openraft.trigger().transfer_leader(successor.get()).await;
+    }
+}
+
+/// A member that is to have a vote and waits for nothing else any more.
+fn caught_up(core: &Core) -> Option<u64> {
+    core.metrics(|metrics| {
+        if metrics.state != ServerState::Leader {
+            return None;
+        }
+        let committed = metrics.local_committed?.index();
+        let replication = metrics.replication.as_ref()?;
+        let heartbeats = metrics.heartbeat.as_ref()?;
+        let alive = |id: &u64| {
+            let acked = heartbeats.get(id).copied().flatten();
+            acked.is_some_and(|acked| acked.elapsed() <= core.options.election_timeout)
+        };
+        let follows = |id: &u64| {
+            let matched = replication.get(id).copied().flatten();
+            matched.is_some_and(|matched| matched.index().saturating_add(VOTE_LAG_MAX) >= committed)
+        };
+        membership::without_vote(metrics.membership_config.membership()).find(|id| alive(id) && follows(id))
+    })
+}
+
+/// A member that was removed hears nothing any more, and of the others nobody has a reason to tell it. So one that
+/// hears nothing asks; what matters is that they refuse to answer.
+fn ask_whether_removed(core: &Core) {
+    let me = core.options.member.get();
+    let others: Vec<u64> = core.metrics(|metrics| {
+        let nodes = metrics.membership_config.membership().nodes();
+        nodes.map(|(id, _)| *id).filter(|id| *id != me).collect()
+    });
+    if core.metrics(|metrics| metrics.state) == ServerState::Leader {
+        return;
+    }
+    for peer in others.into_iter().filter_map(|id| core.peer(id)) {
+        let message = codec::encode_read_index_request();
+        let asking = core
+            .transport
+            .call(&peer, Call::ReadIndex, message, core.options.election_timeout);
+        tokio::spawn(asking);
     }
 }
 

@@ -1,5 +1,6 @@
 //! openraft's network over a [`Transport`].
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +13,15 @@ use kv_types::MemberId;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
 use openraft::raft::{AppendEntriesResponse, SnapshotResponse};
+use parking_lot::Mutex;
 
 use crate::apply::Sending;
 use crate::codec::{self, Malformed};
 use crate::snapshot::{self, SnapshotData};
 use crate::transport::{Answers, Call, Flow, Peer, Transport, TransportError};
 use crate::types::{
-    AppendRequest, AppendResult, PeerUrls, Snapshot, TransferRequest, TransferResponse, TypeConfig, Vote,
-    VoteRequest, VoteResponse,
+    AppendRequest, AppendResult, Membership, Node, Snapshot, TransferRequest, TransferResponse, TypeConfig,
+    Vote, VoteRequest, VoteResponse,
 };
 
 type RpcError = RPCError<TypeConfig>;
@@ -28,28 +30,47 @@ type RpcError = RPCError<TypeConfig>;
 /// stall; a lost connection is noticed by the transport.
 const APPEND_SILENCE_MAX: Duration = Duration::from_secs(10);
 
+/// Where the members may be reached now: openraft keeps a client for as long as its member is one.
+#[derive(Default)]
+pub(crate) struct Addresses(Mutex<BTreeMap<u64, Vec<String>>>);
+
+impl Addresses {
+    /// Takes what the membership in force says.
+    pub(crate) fn set(&self, membership: &Membership) {
+        let urls = membership.nodes().map(|(id, node)| (*id, node.urls.clone()));
+        *self.0.lock() = urls.collect();
+    }
+
+    fn of(&self, id: u64) -> Option<Vec<String>> {
+        self.0.lock().get(&id).cloned()
+    }
+}
+
 /// Makes a client for each member and purpose.
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) sending: Arc<Sending>,
+    pub(crate) addresses: Arc<Addresses>,
 }
 
 /// A way to one member.
 pub(crate) struct Client {
     transport: Arc<dyn Transport>,
     sending: Arc<Sending>,
-    peer: Peer,
+    addresses: Arc<Addresses>,
+    first: Peer,
     heartbeat: bool,
 }
 
 impl Network {
-    fn client(&self, id: u64, urls: &PeerUrls, heartbeat: bool) -> Client {
+    fn client(&self, id: u64, node: &Node, heartbeat: bool) -> Client {
         Client {
             transport: Arc::clone(&self.transport),
             sending: Arc::clone(&self.sending),
-            peer: Peer {
+            addresses: Arc::clone(&self.addresses),
+            first: Peer {
                 id: MemberId::new(id),
-                urls: urls.0.clone(),
+                urls: node.urls.clone(),
             },
             heartbeat,
         }
@@ -59,16 +80,25 @@ impl Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, target: u64, node: &PeerUrls) -> Client {
+    async fn new_client(&mut self, target: u64, node: &Node) -> Client {
         self.client(target, node, false)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, node: &PeerUrls) -> Client {
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Node) -> Client {
         self.client(target, node, true)
     }
 }
 
 impl Client {
+    /// Whom to send to, at the address of this moment.
+    fn peer(&self) -> Peer {
+        let urls = self.addresses.of(self.first.id.get());
+        Peer {
+            id: self.first.id,
+            urls: urls.unwrap_or_else(|| self.first.urls.clone()),
+        }
+    }
+
     async fn call<T>(
         &self,
         call: Call,
@@ -78,7 +108,7 @@ impl Client {
     ) -> Result<T, RpcError> {
         let answer = self
             .transport
-            .call(&self.peer, call, message, option.hard_ttl())
+            .call(&self.peer(), call, message, option.hard_ttl())
             .await
             .map_err(rpc_error)?;
         decode(answer).map_err(|error| RPCError::Network(NetworkError::new(&error)))
@@ -112,7 +142,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         if self.heartbeat {
             return stream_append_sequential(self, input, option);
         }
-        let (transport, peer) = (Arc::clone(&self.transport), self.peer.clone());
+        let (transport, peer) = (Arc::clone(&self.transport), self.peer());
         let open = async move {
             // openraft paces its attempts by when it hands out a request: without one there is nothing to attempt.
             let mut input = input;
@@ -176,8 +206,9 @@ impl RaftNetworkV2<TypeConfig> for Client {
             return Err(StreamingError::Network(NetworkError::from_string(reason)));
         };
         let _sending = self.sending.begin(&source);
+        let peer = self.peer();
         let vote = tokio::select! {
-            vote = snapshot::send(&*self.transport, &self.peer, vote, source) => vote?,
+            vote = snapshot::send(&*self.transport, &peer, vote, source) => vote?,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
         self.sending.arrived();
@@ -229,7 +260,9 @@ impl Owed {
 
 fn rpc_error(error: TransportError) -> RpcError {
     match error {
-        TransportError::NotSent(_) => RPCError::Unreachable(Unreachable::new(&error)),
+        TransportError::NotSent(_) | TransportError::Removed => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
         TransportError::Lost(_) => RPCError::Network(NetworkError::new(&error)),
     }
 }
@@ -277,8 +310,13 @@ mod tests {
         let nobody = Arc::new(Nobody::default());
         let transport = Arc::clone(&nobody);
         let sending = Arc::new(Sending::default());
-        let mut network = Network { transport, sending };
-        let mut client = network.new_client(2, &PeerUrls::default()).await;
+        let addresses = Arc::new(Addresses::default());
+        let mut network = Network {
+            transport,
+            sending,
+            addresses,
+        };
+        let mut client = network.new_client(2, &Node::default()).await;
         let (hand_out, input) = tokio::sync::oneshot::channel();
         let input = stream::once(input)
             .filter_map(|request| std::future::ready(request.ok()))

@@ -56,7 +56,7 @@ impl Core {
         tokio::select! {
             answer = call => match answer {
                 Ok(answer) => codec::decode_proposed(answer).unwrap_or(Proposed::Unknown),
-                Err(TransportError::NotSent(_)) => Proposed::NotTaken,
+                Err(TransportError::NotSent(_) | TransportError::Removed) => Proposed::NotTaken,
                 Err(TransportError::Lost(_)) => Proposed::Unknown,
             },
             // No answer of the old leader can come any more that says more than this.

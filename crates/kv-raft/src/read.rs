@@ -133,7 +133,7 @@ impl Core {
             .await
         {
             Ok(answer) => codec::decode_answer(answer).map_err(|error| AskError::Lost(error.to_string())),
-            Err(TransportError::NotSent(_)) => Ok(None),
+            Err(TransportError::NotSent(_) | TransportError::Removed) => Ok(None),
             Err(TransportError::Lost(reason)) => Err(AskError::Lost(reason)),
         }
     }

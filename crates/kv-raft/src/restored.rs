@@ -8,7 +8,7 @@ use kv_wal::{Wal, WriteError};
 
 use crate::RaftMember;
 use crate::codec;
-use crate::types::{LeaderId, Membership, PeerUrls, StoredMembership, Vote, from_log_id};
+use crate::types::{LeaderId, Membership, Node, StoredMembership, Vote, from_log_id};
 
 /// Where the log of a restored cluster begins: all members are given the same state as the outcome of one entry, which
 /// none of them has, so that whoever joins later gets a snapshot.
@@ -37,9 +37,11 @@ impl RestoredStart {
             leader: MemberId::new(first),
             index: LogIndex::new(members.len() as u64),
         };
-        let nodes = members
-            .iter()
-            .map(|member| (member.id.get(), PeerUrls(member.peer_urls.clone())));
+        let voter = |member: &RaftMember| Node {
+            urls: member.peer_urls.clone(),
+            learner: false,
+        };
+        let nodes = members.iter().map(|member| (member.id.get(), voter(member)));
         let membership = Membership::new(vec![ids], nodes.collect::<BTreeMap<_, _>>());
         let membership = membership.map_err(io::Error::other)?;
         let stored = StoredMembership::new(Some(from_log_id(&log_id)), membership);

@@ -35,6 +35,11 @@ impl RaftService {
     /// [`ServiceError`] if the message cannot be understood, or this member has stopped.
     pub async fn call(&self, from: MemberId, call: Call, message: Bytes) -> Result<Bytes, ServiceError> {
         let core = &self.core;
+        // A leader that was removed leads until it has handed over.
+        let as_leader = matches!(call, Call::Heartbeat | Call::TransferLeader);
+        if !as_leader && core.machine.is_removed(from) {
+            return Err(ServiceError::Removed);
+        }
         let stopped = |_| ServiceError::Stopped;
         match call {
             Call::Heartbeat => self.heartbeat(codec::decode_append(message)?).await,

@@ -14,6 +14,9 @@ pub trait StateMachine: Send + Sync + 'static {
     /// was made durable reaches; the log is applied again from there.
     fn applied(&self) -> Applied;
 
+    /// Whether a member was removed by what is applied. It never comes back. Cheap.
+    fn is_removed(&self, member: MemberId) -> bool;
+
     /// Applies committed entries, in order and without gaps. Synchronous; runs on the async runtime, so a batch
     /// is bounded and its work should be too.
     ///

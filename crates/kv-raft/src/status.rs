@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kv_types::{LogId, LogIndex, MemberId, Term};
 
@@ -49,8 +50,13 @@ pub struct Status {
     pub purged: Option<LogId>,
     /// The members, ascending by ID.
     pub members: Vec<RaftMember>,
+    /// Those that have a vote by now, as far as that is committed.
+    pub voters: Vec<MemberId>,
     /// On a leader: how far each member has the leader's log.
     pub matched: Option<BTreeMap<MemberId, Option<LogIndex>>>,
+    /// On a leader: for how long each member that answers has done so. One that has just begun to lead takes nobody for
+    /// gone.
+    pub connected: BTreeMap<MemberId, Duration>,
     /// Whether the disk of the log is full: what is proposed here waits for space.
     pub disk_full: bool,
     /// Why Raft has stopped, if it has.

@@ -7,6 +7,8 @@ use futures_util::stream::BoxStream;
 use kv_types::MemberId;
 use thiserror::Error;
 
+use crate::ServiceError;
+
 /// Carries messages to other members. Their bytes are opaque to it.
 ///
 /// What arrives is handed to [`RaftService`](crate::RaftService) of the member it was sent to, under the sender's
@@ -122,4 +124,19 @@ pub enum TransportError {
     /// It may have arrived, or may still arrive.
     #[error("no answer: {0}")]
     Lost(String),
+    /// The other side says that this member was removed from the cluster, for good.
+    #[error("the member has been permanently removed from the cluster")]
+    Removed,
+}
+
+impl From<ServiceError> for TransportError {
+    /// What the sender of a message is to be told.
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Removed => Self::Removed,
+            ServiceError::Malformed { .. } | ServiceError::Refused(_) | ServiceError::Stopped => {
+                Self::Lost(error.to_string())
+            }
+        }
+    }
 }

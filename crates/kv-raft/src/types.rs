@@ -15,7 +15,7 @@ impl openraft::RaftTypeConfig for TypeConfig {
     type D = Command;
     type R = ();
     type NodeId = u64;
-    type Node = PeerUrls;
+    type Node = Node;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = Vote;
@@ -36,12 +36,12 @@ impl openraft::RaftTypeConfig for TypeConfig {
 pub(crate) type LeaderId = openraft::impls::leader_id_adv::LeaderId<u64, u64>;
 pub(crate) type LogId = openraft::LogId<LeaderId>;
 pub(crate) type Vote = openraft::Vote<LeaderId>;
-pub(crate) type Membership = openraft::Membership<u64, PeerUrls>;
-pub(crate) type StoredMembership = openraft::StoredMembership<LeaderId, u64, PeerUrls>;
-pub(crate) type Payload = openraft::EntryPayload<Command, u64, PeerUrls>;
+pub(crate) type Membership = openraft::Membership<u64, Node>;
+pub(crate) type StoredMembership = openraft::StoredMembership<LeaderId, u64, Node>;
+pub(crate) type Payload = openraft::EntryPayload<Command, u64, Node>;
 pub(crate) type Entry = openraft::Entry<LeaderId, Payload>;
-pub(crate) type SnapshotMeta = openraft::SnapshotMeta<LeaderId, u64, PeerUrls>;
-pub(crate) type Snapshot = openraft::Snapshot<LeaderId, u64, PeerUrls, crate::snapshot::SnapshotData>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<LeaderId, u64, Node>;
+pub(crate) type Snapshot = openraft::Snapshot<LeaderId, u64, Node, crate::snapshot::SnapshotData>;
 pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
 pub(crate) type AppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
 pub(crate) type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
@@ -65,9 +65,15 @@ impl fmt::Display for Command {
     }
 }
 
-/// Where a member may be reached.
+/// What the membership says of a member beside its vote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PeerUrls(pub(crate) Vec<String>);
+pub(crate) struct Node {
+    /// Where it may be reached.
+    pub(crate) urls: Vec<String>,
+    /// Whether it is to have no vote. One that is to have a vote gets it when it has caught up, so that a member that
+    /// is not started yet stops nobody.
+    pub(crate) learner: bool,
+}
 
 pub(crate) fn to_log_id(log_id: &LogId) -> kv_types::LogId {
     let leader = log_id.committed_leader_id();
@@ -88,13 +94,12 @@ pub(crate) fn from_log_id(log_id: &kv_types::LogId) -> LogId {
 
 /// The members of a membership, ascending by ID.
 pub(crate) fn members(membership: &Membership) -> Vec<RaftMember> {
-    let voters: std::collections::BTreeSet<u64> = membership.voter_ids().collect();
     membership
         .nodes()
-        .map(|(id, urls)| RaftMember {
+        .map(|(id, node)| RaftMember {
             id: MemberId::new(*id),
-            peer_urls: urls.0.clone(),
-            learner: !voters.contains(id),
+            peer_urls: node.urls.clone(),
+            learner: node.learner,
         })
         .collect()
 }

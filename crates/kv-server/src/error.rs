@@ -1,6 +1,8 @@
 use kv_auth::AuthError;
 use thiserror::Error;
 
+use crate::membership::MemberError;
+
 /// Why a request was not carried out.
 ///
 /// The edge maps each variant to etcd's code and text; the texts here are for logs. A variant that says
@@ -64,6 +66,9 @@ pub enum RequestError {
     /// The member is a learner and does not serve this call.
     #[error("not supported for a learner")]
     Learner,
+    /// The membership, or the leader, is not changed.
+    #[error(transparent)]
+    Member(#[from] MemberError),
     /// The caller is not known, or may not do this; or a change of users and roles is refused.
     #[error(transparent)]
     Auth(#[from] AuthError),

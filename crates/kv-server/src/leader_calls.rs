@@ -1,8 +1,9 @@
-//! What a member asks the leader about leases, as bytes that Raft's transport carries without reading them.
+//! What a member asks the leader, as bytes that Raft's transport carries without reading them.
 //!
 //! | call | request | answer |
 //! |---|---|---|
 //! | keep alive | 1, lease ID | TTL in seconds |
+//! | change of the membership | 3, the change | see `membership/wire.rs` |
 //! | time to live | 2, lease ID, keys wanted (1 byte) | remaining and granted TTL in seconds, then each key as length (u32) and bytes; nothing at all if there is no such lease |
 //!
 //! Numbers are 8 bytes, little endian, unless said otherwise.
@@ -11,16 +12,18 @@ use bytes::{Buf, BufMut, Bytes};
 use kv_types::LeaseId;
 
 use crate::leases::LeaseTimeToLive;
+use crate::membership::MemberChange;
 
 /// A question to the leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LeaderCall {
     KeepAlive(LeaseId),
     TimeToLive { id: LeaseId, keys: bool },
+    Change(MemberChange),
 }
 
 impl LeaderCall {
-    pub(crate) fn encode(self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let mut buffer = Vec::with_capacity(10);
         match self {
             Self::KeepAlive(id) => {
@@ -30,7 +33,11 @@ impl LeaderCall {
             Self::TimeToLive { id, keys } => {
                 buffer.put_u8(2);
                 buffer.put_i64_le(id.get());
-                buffer.put_u8(u8::from(keys));
+                buffer.put_u8(u8::from(*keys));
+            }
+            Self::Change(change) => {
+                buffer.put_u8(3);
+                change.encode(&mut buffer);
             }
         }
         buffer.into()
@@ -39,6 +46,9 @@ impl LeaderCall {
     /// `None` if the bytes are no call of this version.
     pub(crate) fn decode(mut bytes: Bytes) -> Option<Self> {
         let tag = bytes.try_get_u8().ok()?;
+        if tag == 3 {
+            return MemberChange::decode(&mut bytes).map(Self::Change);
+        }
         let id = LeaseId::new(bytes.try_get_i64_le().ok()?);
         match tag {
             1 => Some(Self::KeepAlive(id)),
@@ -47,6 +57,14 @@ impl LeaderCall {
                 keys: bytes.try_get_u8().ok()? == 1,
             }),
             _ => None,
+        }
+    }
+
+    /// Whether it may be asked again when the answer was lost: a change that was made would be refused.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::KeepAlive(_) | Self::TimeToLive { .. } => true,
+            Self::Change(_) => false,
         }
     }
 }
@@ -108,6 +126,7 @@ mod tests {
         for call in [
             LeaderCall::KeepAlive(id),
             LeaderCall::TimeToLive { id, keys: true },
+            LeaderCall::Change(MemberChange::Remove(kv_types::MemberId::new(7))),
         ] {
             assert_eq!(LeaderCall::decode(call.encode()), Some(call));
         }

@@ -18,6 +18,10 @@ pub struct ServerOptions {
     pub election_timeout: Duration,
     /// Quota of the store in bytes; `None` when it is switched off.
     pub quota_bytes: Option<u64>,
+    /// Whether changes of the membership that would endanger the quorum are refused.
+    pub strict_reconfig_check: bool,
+    /// How many learners there may be at a time.
+    pub max_learners: usize,
     /// Where files without a name may be written.
     pub scratch_dir: PathBuf,
     /// Bounds on single requests.

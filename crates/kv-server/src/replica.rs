@@ -6,19 +6,20 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
 use kv_backend::BackendHome;
-use kv_machine::{Effects, Machine, MachineError, Member, Snapshot, SnapshotInstall};
+use kv_machine::{Effects, Machine, MachineError, Member, Outcome, Snapshot, SnapshotInstall};
 use kv_mvcc::{StoreOptions, View};
 use kv_raft::{
     Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, host,
 };
 use kv_types::planted::{Bug, is_planted};
-use kv_types::{LogIndex, Revision};
+use kv_types::{LogIndex, MemberId, Revision};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::auth::{AuthBoard, SimpleTokens};
 use crate::leases::LeaseClock;
 use crate::maintenance::{self, Maintenance};
+use crate::membership::ClusterView;
 use crate::metrics::Metrics;
 use crate::snapshots::PinnedSnapshot;
 use crate::waiters::Waiters;
@@ -32,6 +33,8 @@ pub struct Replica {
     machine: Mutex<Machine>,
     /// The store as of the last batch applied.
     view: ArcSwap<View>,
+    /// The members as of the last change of them that was applied.
+    cluster: ArcSwap<ClusterView>,
     applied: watch::Sender<LogIndex>,
     home: Arc<dyn BackendHome>,
     store_options: StoreOptions,
@@ -79,6 +82,7 @@ impl Replica {
         let auth = Arc::new(AuthBoard::new(Arc::clone(machine.auth())));
         Ok(Self {
             view: ArcSwap::from_pointee(view.clone()),
+            cluster: ArcSwap::from_pointee(cluster_of(&machine)),
             machine: Mutex::new(machine),
             applied: watch::Sender::new(applied),
             home,
@@ -111,7 +115,20 @@ impl Replica {
     }
 
     pub(crate) fn members(&self) -> Vec<Member> {
-        self.machine.lock().members()
+        self.cluster().members.clone()
+    }
+
+    /// The members, and who was one.
+    pub(crate) fn cluster(&self) -> Arc<ClusterView> {
+        self.cluster.load_full()
+    }
+
+    /// Lets readers see the members that `machine` has, if they are others than before.
+    fn publish_cluster(&self, machine: &Machine) {
+        let cluster = cluster_of(machine);
+        if **self.cluster.load() != cluster {
+            self.cluster.store(Arc::new(cluster));
+        }
     }
 
     /// The last entry applied.
@@ -232,11 +249,13 @@ impl Replica {
         let mut effects = Effects::default();
         let sizes = {
             let mut machine = self.machine.lock();
+            let mut members_change = false;
             for CommittedEntry { log_id, payload } in batch {
                 match payload {
                     EntryPayload::Blank => machine.apply_blank(log_id),
                     EntryPayload::Membership { encoded, members } => {
                         machine.apply_membership(log_id, encoded, members.into_iter().map(member).collect());
+                        members_change = true;
                     }
                     EntryPayload::Command(payload) => {
                         let payload = if is_planted(Bug::ApplyTwice) {
@@ -249,6 +268,10 @@ impl Replica {
                         }
                     }
                 }
+            }
+            let published = |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::Published);
+            if members_change || effects.outcomes.iter().any(published) {
+                self.publish_cluster(&machine);
             }
             self.publish_auth(&machine);
             let view = machine.view();
@@ -295,6 +318,7 @@ impl Replica {
             .map_or(LogIndex::default(), |log_id| log_id.index);
         *self.snapshot.lock() = snapshot_of_opened(&installed);
         *machine = installed;
+        self.publish_cluster(&machine);
         self.tokens.forget_all();
         self.publish_auth(&machine);
         let view = machine.view();
@@ -322,6 +346,13 @@ fn pace(recent_bytes: u64) -> Duration {
     let over = recent_bytes.saturating_sub(RECENT_BYTES_EASY);
     let share = over as f64 / (RECENT_BYTES_MAX - RECENT_BYTES_EASY) as f64;
     PACE_MAX.mul_f64(share.min(1.0))
+}
+
+fn cluster_of(machine: &Machine) -> ClusterView {
+    ClusterView {
+        members: machine.members(),
+        removed: machine.removed_members().clone(),
+    }
 }
 
 /// The state in the backend of a machine that was just opened or installed.
@@ -359,6 +390,10 @@ impl kv_raft::StateMachine for Replica {
             log_id: machine.applied(),
             membership: machine.membership(),
         }
+    }
+
+    fn is_removed(&self, member: MemberId) -> bool {
+        self.cluster.load().removed.contains(&member) && !is_planted(Bug::RemovedMemberStays)
     }
 
     fn apply(&self, batch: Vec<CommittedEntry>) {

@@ -16,6 +16,7 @@ use crate::auth::Credentials;
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::{LeaseGranted, LeaseTimeToLive, TTL_SECONDS_MAX, granted_ttl};
+use crate::membership::MemberChange;
 use crate::metrics::MetricsSnapshot;
 use crate::quota::{LEASE_COST, put_cost, txn_cost};
 use crate::shell::Shell;
@@ -329,6 +330,32 @@ impl Server {
         }
         self.require_user().await?;
         Ok(self.shell.replica.members())
+    }
+
+    /// Changes the membership, by way of the leader; the members after it, as soon as the change is applied here.
+    ///
+    /// # Errors
+    /// [`RequestError::Member`] if it is refused, [`RequestError::Timeout`] and the like: outcome unknown.
+    pub async fn change_members(&self, change: MemberChange) -> Result<Vec<Member>, RequestError> {
+        self.shell.change_members(change).await
+    }
+
+    /// Hands the leadership over to another member; returns when it leads.
+    ///
+    /// # Errors
+    /// [`RequestError::Member`] if this member does not lead, or the other one cannot.
+    pub async fn move_leader(&self, to: MemberId) -> Result<(), RequestError> {
+        self.shell.move_leader(to).await
+    }
+
+    /// Who was a member once, as this member knows it.
+    pub fn removed_members(&self) -> std::collections::BTreeSet<MemberId> {
+        self.shell.replica.cluster().removed.clone()
+    }
+
+    /// Whether this member is a learner, which serves only what needs no vote.
+    pub fn is_learner(&self) -> bool {
+        self.shell.is_learner()
     }
 
     /// The members as this member knows them, ascending by ID.

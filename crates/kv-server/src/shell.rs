@@ -16,6 +16,7 @@ use crate::auth::{Passwords, Tokens};
 use crate::error::RequestError;
 use crate::leader_calls::{self, LeaderCall};
 use crate::leases::LeaseTimeToLive;
+use crate::membership;
 use crate::metrics::MetricsSnapshot;
 use crate::options::ServerOptions;
 use crate::proposals::{ProposalQueue, Taken};
@@ -56,6 +57,8 @@ pub(crate) struct Shell {
     pub(crate) elected: Mutex<Instant>,
     /// Places for reads off the runtime.
     pub(crate) blocking_reads: Arc<Semaphore>,
+    /// Held while the membership is changed.
+    pub(crate) member_changes: tokio::sync::Mutex<()>,
 }
 
 /// Reads off the runtime at a time: they have nothing to wait for but processors.
@@ -291,6 +294,7 @@ impl Shell {
                 Ok(answer) if !answer.is_empty() => return Ok(answer.slice(1..)),
                 // The member asked does not lead any more.
                 Ok(_) | Err(AskError::NoLeader) => RequestError::NoLeader,
+                Err(AskError::Lost(_)) if !call.is_repeatable() => return Err(RequestError::Timeout),
                 Err(AskError::Lost(_)) => RequestError::Timeout,
                 Err(AskError::Stopped) => return Err(RequestError::Stopped),
             };
@@ -310,6 +314,10 @@ impl Shell {
                 .time_to_live(id, keys)
                 .await
                 .map(|lease| leader_calls::encode_time_to_live(lease.as_ref())),
+            Some(LeaderCall::Change(change)) => self
+                .change_members_here(change)
+                .await
+                .map(|answer| membership::encode_answer(&answer)),
             None => None,
         };
         answer.map_or_else(Bytes::new, |answer| [&[1], &answer[..]].concat().into())
@@ -355,6 +363,11 @@ impl Shell {
     /// A positive ID that is not likely to be taken.
     pub(crate) fn random_lease_id(&self) -> LeaseId {
         LeaseId::new((self.request_ids.next().get() & i64::MAX.cast_unsigned()).cast_signed())
+    }
+
+    /// Whether this member is to have no vote.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.replica.cluster().is_learner(self.options.member_id)
     }
 
     /// Refuses what would add `cost` bytes while there is no space for it.
@@ -406,10 +419,7 @@ impl Shell {
             raft_term: raft.leadership.term,
             raft_applied_index: self.replica.applied_index(),
             errors,
-            learner: raft
-                .members
-                .iter()
-                .any(|member| member.id == self.options.member_id && member.learner),
+            learner: self.is_learner(),
             storage_version: ETCD_CLUSTER_VERSION.into(),
             db_size_quota: self
                 .options

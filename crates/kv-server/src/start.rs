@@ -45,6 +45,9 @@ impl AskHandler for LeaderDesk {
     }
 }
 
+/// How often a member that has joined looks whether it has a vote.
+const VOTE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// A member's server and its tasks. They end when it is stopped or dropped.
 pub struct Running {
     shell: Arc<Shell>,
@@ -80,6 +83,7 @@ impl Running {
             leader: watch::Sender::new(None),
             elected: Mutex::new(Instant::now()),
             blocking_reads: Arc::new(Semaphore::new(blocking_reads_max())),
+            member_changes: tokio::sync::Mutex::new(()),
         });
         // Set once: a desk belongs to one member.
         let _ = desk.shell.set(Arc::downgrade(&shell));
@@ -108,20 +112,22 @@ impl Running {
     ///
     /// # Errors
     /// [`RequestError::Stopped`]; everything else is tried again.
-    pub async fn publish(&self) -> Result<(), RequestError> {
-        let options = &self.shell.options;
-        loop {
-            let command = Command::Publish {
-                member: options.member_id,
-                name: options.name.clone(),
-                client_urls: options.client_urls.clone(),
-            };
-            match self.shell.propose(command).await {
-                Ok(_) => return Ok(()),
-                Err(RequestError::Stopped) => return Err(RequestError::Stopped),
-                Err(error) => {
-                    tracing::warn!(%error, "this member is not published yet; trying again");
-                    tokio::time::sleep(self.shell.options.election_timeout / 10).await;
+    pub fn publish(&self) -> impl Future<Output = Result<(), RequestError>> + Send + 'static {
+        let shell = Arc::clone(&self.shell);
+        async move {
+            loop {
+                let command = Command::Publish {
+                    member: shell.options.member_id,
+                    name: shell.options.name.clone(),
+                    client_urls: shell.options.client_urls.clone(),
+                };
+                match shell.propose(command).await {
+                    Ok(_) => return Ok(()),
+                    Err(RequestError::Stopped) => return Err(RequestError::Stopped),
+                    Err(error) => {
+                        tracing::warn!(%error, "this member is not published yet; trying again");
+                        tokio::time::sleep(shell.options.election_timeout / 10).await;
+                    }
                 }
             }
         }
@@ -134,6 +140,19 @@ impl Running {
             .stopped()
             .await
             .unwrap_or_else(|| "raft was shut down".into())
+    }
+
+    /// Returns when this member has the vote that it is to have: others may be away from then on.
+    pub async fn has_its_vote(&self) {
+        let me = self.shell.options.member_id;
+        while !self.shell.is_learner() && !self.shell.raft.status().voters.contains(&me) {
+            tokio::time::sleep(VOTE_INTERVAL).await;
+        }
+    }
+
+    /// Returns when this member is known to be removed from its cluster: it should stop.
+    pub async fn removed(&self) {
+        self.shell.raft.removed().await;
     }
 
     /// Ends streams that clients keep open at once, so that the edge can finish what it serves.

@@ -13,6 +13,7 @@ use kv_wal::faulty::Random;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::chance;
 use crate::disk::Disk;
 use crate::invariants::vote_durability;
 use crate::log_writer::LogWriter;
@@ -32,6 +33,9 @@ pub(crate) struct Cluster {
     pub(crate) world: World,
     pub(crate) net: Net,
     pub(crate) seats: Seats,
+    /// Held while the membership is changed. A disk that is lost is replaced before anything else is changed: of
+    /// a small cluster no two may be lost.
+    pub(crate) membership: Arc<tokio::sync::Mutex<()>>,
     plan: Arc<Plan>,
     random: Arc<Mutex<Random>>,
 }
@@ -56,6 +60,7 @@ impl Cluster {
             world: world.clone(),
             net: Net::new(world),
             seats: Arc::new(Mutex::new(seats)),
+            membership: Arc::default(),
             plan: Arc::new(plan),
             random: Arc::new(Mutex::new(random)),
         })
@@ -63,6 +68,44 @@ impl Cluster {
 
     pub(crate) fn ids(&self) -> Vec<u64> {
         self.seats.lock().keys().copied().collect()
+    }
+
+    /// The members by the truth, with a seat or not.
+    pub(crate) fn members(&self) -> Vec<u64> {
+        let members = self.world.truth().members();
+        members.iter().map(|member| member.id.get()).collect()
+    }
+
+    /// The members that run although they were removed. One that was removed before a leader has found it knows
+    /// nobody who could tell it; `kv-embed` asks for it there.
+    pub(crate) fn lingering(&self) -> Vec<u64> {
+        let removed = self.world.truth().removed_members().clone();
+        let seats = self.seats.lock();
+        let lingers = seats.iter().filter(|(id, seat)| {
+            let status = seat.status();
+            removed.contains(&MemberId::new(**id)) && status.is_some_and(|status| status.last.is_some())
+        });
+        lingers.map(|(id, _)| *id).collect()
+    }
+
+    /// A seat for one that is going to be added; its ID.
+    pub(crate) fn new_seat(&self) -> std::io::Result<u64> {
+        let disk = Disk::new(self.random.lock().next_u64())?;
+        let mut seats = self.seats.lock();
+        let id = seats.last_key_value().map_or(0, |(id, _)| *id) + 1;
+        let mut seat = Seat::new(disk);
+        seat.joined = true;
+        // Until it is told to start.
+        seat.retired = true;
+        seats.insert(id, seat);
+        Ok(id)
+    }
+
+    /// Whether a member may be started from now on.
+    pub(crate) fn set_retired(&self, id: u64, retired: bool) {
+        if let Some(seat) = self.seats.lock().get_mut(&id) {
+            seat.retired = retired;
+        }
     }
 
     pub(crate) fn running(&self) -> Vec<u64> {
@@ -126,7 +169,7 @@ impl Cluster {
         let mut seats = self.seats.lock();
         let claimed = seats
             .get_mut(&id)
-            .filter(|seat| seat.life.is_none() && !seat.starting);
+            .filter(|seat| seat.life.is_none() && !seat.starting && !seat.retired);
         claimed.map(|seat| seat.starting = true).is_some()
     }
 
@@ -143,14 +186,14 @@ impl Cluster {
     }
 
     async fn try_start(&self, id: u64) -> Result<(), String> {
-        let (number, starting) = {
+        let (number, joined, starting) = {
             let mut seats = self.seats.lock();
             let Some(seat) = seats.get_mut(&id) else {
                 return Ok(());
             };
             seat.lives += 1;
             seat.compacted = Revision::ZERO;
-            (seat.lives, Starting::open(seat)?)
+            (seat.lives, seat.joined, Starting::open(seat)?)
         };
         self.world.note(&format!("member {id} starts"));
         let (down, is_down) = watch::channel(false);
@@ -181,7 +224,11 @@ impl Cluster {
             random: Random::new(self.random.lock().next_u64()),
         };
         tokio::spawn(writer.run(is_down.clone()));
-        let raft_options = raft_options(&options, &self.plan, starting.snapshot_dir);
+        let pace = chance::one_of(&mut self.random.lock(), &CLOCKS);
+        if pace != 100 {
+            self.world.fault("clock drift", &format!("{id} {pace} %"));
+        }
+        let raft_options = raft_options(&options, pace, &self.plan, starting.snapshot_dir);
         let raft = Raft::start(raft_options, parts)
             .await
             .map_err(|error| error.to_string())?;
@@ -196,8 +243,12 @@ impl Cluster {
             wal: starting.wal,
             down,
         };
+        tokio::spawn(life.running.publish());
         self.settle(id, life);
-        let members: Vec<RaftMember> = self.ids().into_iter().map(raft_member).collect();
+        if joined {
+            return Ok(());
+        }
+        let members: Vec<RaftMember> = (1..=self.plan.size).map(raft_member).collect();
         // Through Raft's core and back: what it tells of itself is then what it has found.
         if raft.bootstrap(&members).await.is_ok() {
             self.check_vote(id, number, raft.status().vote);
@@ -226,7 +277,18 @@ impl Cluster {
 
     /// Starts a member anew when it has stopped by itself, as whatever runs processes would.
     async fn supervise(self, id: u64, number: u64, raft: Raft) {
-        let reason = raft.stopped().await;
+        let reason = tokio::select! {
+            biased;
+            reason = raft.stopped() => reason,
+            () = raft.removed() => {
+                if self.is_life(id, number) {
+                    self.world.note(&format!("member {id} was removed and stops"));
+                    self.set_retired(id, true);
+                    self.end(id, End::Process);
+                }
+                return;
+            }
+        };
         if !self.is_life(id, number) {
             return;
         }
@@ -326,16 +388,27 @@ fn server_options(id: u64, plan: &Plan) -> ServerOptions {
         client_urls: Vec::new(),
         election_timeout: plan.election_timeout,
         quota_bytes: None,
+        strict_reconfig_check: plan.strict,
+        max_learners: 1,
         limits: Limits::default(),
         scratch_dir: std::env::temp_dir(),
         auth: kv_server::AuthOptions::default(),
     }
 }
 
-fn raft_options(options: &ServerOptions, plan: &Plan, snapshot_dir: std::path::PathBuf) -> RaftOptions {
+/// How fast the clocks of members go by which Raft measures time, in hundredths of the true time.
+const CLOCKS: [u32; 6] = [100, 100, 100, 97, 103, 110];
+
+fn raft_options(
+    options: &ServerOptions,
+    pace: u32,
+    plan: &Plan,
+    snapshot_dir: std::path::PathBuf,
+) -> RaftOptions {
+    let election_timeout = plan.election_timeout * 100 / pace;
     RaftOptions {
-        heartbeat_interval: plan.election_timeout / 10,
-        election_timeout: plan.election_timeout,
+        heartbeat_interval: election_timeout / 10,
+        election_timeout,
         request_timeout: options.request_timeout(),
         snapshot_count: plan.snapshot_count,
         catchup_entries: plan.snapshot_count / 2,

@@ -4,7 +4,7 @@ use kv_raft::Role;
 
 use crate::cluster::Cluster;
 use crate::invariants::log_matching::{self, Log};
-use crate::invariants::{applied_committed, leader_completeness, state_hash};
+use crate::invariants::{applied_committed, leader_completeness, membership, state_hash};
 use crate::seat::Seat;
 
 /// How often members are looked at.
@@ -34,6 +34,9 @@ fn look(cluster: &Cluster) {
         // Before that it has not told of itself.
         if status.last.is_some() {
             cluster.world.judge(applied_committed::check(*id, &status));
+            cluster
+                .world
+                .judge(membership::learners_have_no_vote(*id, &status));
         }
         seat.vote = seat.vote.max(status.vote);
         let leads = status.leadership.role == Role::Leader && status.vote.1.get() == *id;
@@ -69,6 +72,17 @@ fn compare_logs(cluster: &Cluster) {
     for (at, (first, log)) in logs.iter().enumerate() {
         for (second, other) in &logs[at + 1..] {
             let verdict = log_matching::check((*first, log), (*second, other));
+            cluster.world.judge(verdict);
+        }
+    }
+}
+
+/// All members list the members as they are, once they have applied everything.
+pub(crate) fn check_members(cluster: &Cluster) {
+    for id in cluster.members() {
+        if let Some(door) = cluster.door(id) {
+            let told = door.server.local_members();
+            let verdict = membership::same_members(&cluster.world.truth(), id, &told);
             cluster.world.judge(verdict);
         }
     }

@@ -7,8 +7,8 @@
 //! `--cfg tokio_unstable`, which lets its own choices by chance be seeded; `cargo xtask sim` sees to it.
 //!
 //! What members apply is compared with the truth (`truth.rs`), entry by entry, and so is every answer to a client.
-//! The invariants are in `invariants`, one file each. Not simulated yet: members that join and leave, clocks of members
-//! that drift apart, and damage to the store, which is in memory (`kv_backend::faulty`).
+//! The invariants are in `invariants`, one file each. Clocks drift apart as far as Raft's timers go; leases are timed by
+//! the true clock. Not simulated yet: damage to the store, which is in memory (`kv_backend::faulty`).
 
 mod chance;
 mod clients;

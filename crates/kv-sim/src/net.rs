@@ -249,7 +249,7 @@ impl Exchange {
             tokio::select! {
                 biased;
                 _ = down.wait_for(|down| *down) => Err(lost("connection reset")),
-                answer = service.call(from, call, message) => answer.map_err(lost),
+                answer = service.call(from, call, message) => answer.map_err(TransportError::from),
             }
         });
         let answer = work.await.map_err(lost)??;
@@ -327,7 +327,7 @@ impl Exchange {
             if let Err(error) = arrived {
                 return Some(error);
             }
-            if answers.send(result.map_err(lost)).await.is_err() {
+            if answers.send(result.map_err(TransportError::from)).await.is_err() {
                 break;
             }
         }

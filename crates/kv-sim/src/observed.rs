@@ -7,7 +7,7 @@ use kv_raft::{
     Applied, CommittedEntry, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource, StateMachine,
 };
 use kv_server::Replica;
-use kv_types::Revision;
+use kv_types::{MemberId, Revision};
 use kv_wal::Wal;
 use tokio::sync::watch;
 
@@ -63,6 +63,10 @@ impl Observed {
 impl StateMachine for Observed {
     fn applied(&self) -> Applied {
         self.replica.applied()
+    }
+
+    fn is_removed(&self, member: MemberId) -> bool {
+        self.replica.is_removed(member)
     }
 
     fn apply(&self, batch: Vec<CommittedEntry>) {

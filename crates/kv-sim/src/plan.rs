@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     /// Members.
     pub(crate) size: u64,
     pub(crate) election_timeout: Duration,
+    /// Whether changes of the membership are refused that would endanger the quorum.
+    pub(crate) strict: bool,
     /// Entries between two snapshots.
     pub(crate) snapshot_count: u64,
     pub(crate) progress_interval: Duration,
@@ -32,6 +34,7 @@ impl Plan {
         Self {
             size,
             election_timeout: Duration::from_millis(chance::one_of(random, &[1000, 1000, 500])),
+            strict: chance::percent(random, 50),
             snapshot_count: chance::one_of(random, &[20, 20, 50, 200, 10_000]),
             progress_interval: Duration::from_secs(chance::one_of(random, &[2, 10])),
             store: store_options(),

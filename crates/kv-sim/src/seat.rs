@@ -14,6 +14,10 @@ pub(crate) struct Seat {
     pub(crate) disk: Disk,
     pub(crate) life: Option<Life>,
     pub(crate) starting: bool,
+    /// Whether it was added to a cluster that existed.
+    pub(crate) joined: bool,
+    /// Whether it is never started again: it was removed, or its disk is lost.
+    pub(crate) retired: bool,
     /// Counts starts.
     pub(crate) lives: u64,
     /// The greatest vote this member had when it went down.
@@ -47,6 +51,8 @@ impl Seat {
             disk,
             life: None,
             starting: false,
+            joined: false,
+            retired: false,
             lives: 0,
             vote: Default::default(),
             compacted: Revision::ZERO,

@@ -15,6 +15,7 @@ use crate::invariants::healing;
 use crate::nemesis::Nemesis;
 use crate::panics;
 use crate::plan::Plan;
+use crate::seat::Seat;
 use crate::truth::Truth;
 use crate::violation::Violation;
 use crate::world::{Counts, World};
@@ -156,6 +157,7 @@ impl Simulation {
         self.world.note("clients have ended");
         self.settle().await;
         inspector::check_states(&self.cluster);
+        inspector::check_members(&self.cluster);
         inspecting.abort();
         healed
     }
@@ -193,7 +195,10 @@ impl Simulation {
 
     async fn all_serve(&self) -> bool {
         let (_stop, stopped) = watch::channel(false);
-        for id in self.cluster.ids() {
+        if !self.cluster.lingering().is_empty() {
+            return false;
+        }
+        for id in self.cluster.members() {
             let Some(door) = self.cluster.door(id) else {
                 return false;
             };
@@ -224,9 +229,11 @@ impl Simulation {
 
     fn is_settled(&self) -> bool {
         let last = LogIndex::new(self.world.truth().last_index());
+        let members = self.cluster.members();
         let seats = self.cluster.seats.lock();
-        seats.values().all(|seat| {
-            seat.status()
+        members.iter().all(|id| {
+            let status = seats.get(id).and_then(Seat::status);
+            status
                 .and_then(|status| status.applied)
                 .is_some_and(|applied| applied.index >= last)
         })

@@ -1,15 +1,15 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kv_backend::{BackendHome, MemoryHome};
-use kv_machine::{Command, Effects, LeaseEffect, Machine, Outcome, Proposal};
+use kv_machine::{Command, Effects, LeaseEffect, Machine, Member, Outcome, Proposal};
 use kv_mvcc::{Change, KeyValue, Op, PutValue, Row, StoreOptions};
 use kv_raft::{CommittedEntry, EntryPayload, RaftMember};
-use kv_types::{KeyRange, LeaseId, LogId, Revision};
+use kv_types::{KeyRange, LeaseId, LogId, MemberId, Revision};
 
-use crate::invariants::{leases, state_machine_safety};
+use crate::invariants::{leases, membership, state_machine_safety};
 use crate::violation::{Verdict, Violation};
 
 /// What truly happened: each committed entry, as the first member to apply it had it, applied once and in order to a
@@ -65,6 +65,16 @@ impl Truth {
         })
     }
 
+    /// The members, ascending by ID.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.machine.members()
+    }
+
+    /// Who was a member once.
+    pub(crate) fn removed_members(&self) -> &BTreeSet<MemberId> {
+        self.machine.removed_members()
+    }
+
     pub(crate) fn last_index(&self) -> u64 {
         self.entries.last_key_value().map_or(0, |(index, _)| *index)
     }
@@ -110,10 +120,11 @@ impl Truth {
                 Ok(())
             }
             EntryPayload::Membership { encoded, members } => {
+                let before = self.members();
                 let members = members.iter().cloned().map(member).collect();
                 self.machine
                     .apply_membership(entry.log_id, encoded.clone(), members);
-                Ok(())
+                membership::one_at_a_time(&before, self)
             }
             EntryPayload::Command(payload) => self.apply_command(entry.log_id, payload, now),
         }

@@ -36,11 +36,17 @@ pub enum Bug {
     SnapshotMissesRows,
     /// A checkpoint claims entries that it does not hold.
     CheckpointRunsAhead,
+    /// A learner gets a vote as soon as it has caught up.
+    LearnerVotes,
+    /// A member that was removed goes on, and is served by the others.
+    RemovedMemberStays,
+    /// A checkpoint does not hold who was removed.
+    RemovedMemberForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::AckBeforeSync,
         Self::VoteNotPersisted,
         Self::ApplyTwice,
@@ -56,6 +62,9 @@ impl Bug {
         Self::LostOnRecovery,
         Self::SnapshotMissesRows,
         Self::CheckpointRunsAhead,
+        Self::LearnerVotes,
+        Self::RemovedMemberStays,
+        Self::RemovedMemberForgotten,
     ];
 }
 

@@ -46,7 +46,14 @@ const CRATE_MAP: &[(&str, &[&str])] = &[
     ),
     (
         "kv-grpc",
-        &["kv-mvcc", "kv-proto", "kv-server", "kv-types", "kv-watch"],
+        &[
+            "kv-config",
+            "kv-mvcc",
+            "kv-proto",
+            "kv-server",
+            "kv-types",
+            "kv-watch",
+        ],
     ),
     (
         "kv-gateway",

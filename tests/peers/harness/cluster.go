@@ -91,6 +91,46 @@ func (c *Cluster) Start(t testing.TB, variable string) {
 	}
 }
 
+// NewMember prepares a member that is to join; it is not one of Members before it has.
+func (c *Cluster) NewMember(t testing.TB, name string) *Member {
+	t.Helper()
+	return &Member{
+		Name:      name,
+		ClientURL: fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
+		PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)),
+		DataDir:   t.TempDir() + "/data",
+	}
+}
+
+// Join starts a member that was added to the cluster, and waits until it serves.
+func (c *Cluster) Join(t testing.TB, member *Member) {
+	t.Helper()
+	c.Members = append(c.Members, member)
+	var peers []string
+	for _, known := range c.Members {
+		peers = append(peers, known.Name+"="+known.PeerURL)
+	}
+	member.arguments = []string{
+		"--name", member.Name,
+		"--data-dir", member.DataDir,
+		"--listen-client-urls", member.ClientURL,
+		"--advertise-client-urls", member.ClientURL,
+		"--listen-peer-urls", member.PeerURL,
+		"--initial-advertise-peer-urls", member.PeerURL,
+		"--initial-cluster", strings.Join(peers, ","),
+		"--initial-cluster-state", "existing",
+	}
+	member.start(t)
+	t.Cleanup(func() { member.process.finish(t) })
+	member.waitUntilReady(t)
+}
+
+// Exit waits for the member's process to end by itself, and returns its exit code.
+func (m *Member) Exit(t testing.TB) int {
+	t.Helper()
+	return m.process.Exit(t, readyMax)
+}
+
 // ClientURLs returns the client URL of every member.
 func (c *Cluster) ClientURLs() []string {
 	var urls []string

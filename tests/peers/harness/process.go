@@ -79,6 +79,18 @@ func (p *Process) Ended() bool {
 	}
 }
 
+// Exit waits for the process to end by itself, and returns its exit code.
+func (p *Process) Exit(t testing.TB, limit time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.command.ProcessState.ExitCode()
+	case <-time.After(limit):
+		t.Fatalf("%s did not end within %s", p.name, limit)
+		return -1
+	}
+}
+
 // WaitForOutput waits until the output contains text; the test fails if the process ends or the time is up before.
 func (p *Process) WaitForOutput(t testing.TB, text string, limit time.Duration) {
 	t.Helper()

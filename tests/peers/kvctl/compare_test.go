@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,12 +104,17 @@ func (s step) both(t *testing.T, theirs, ours *client) (want, got result) {
 	return want.leveled(), got.leveled()
 }
 
+var added = regexp.MustCompile(`Member +([0-9a-f]+) added`)
+
 var granted = regexp.MustCompile(`lease ([0-9a-f]{16}) granted`)
 
-// learn keeps the ID of a lease.
+// learn keeps the ID of a lease, or of a member.
 func (c *client) learn(r result) {
 	if groups := granted.FindStringSubmatch(r.out); groups != nil {
 		c.ids["lease"] = groups[1]
+	}
+	if groups := added.FindStringSubmatch(r.out); groups != nil {
+		c.ids["added"] = groups[1]
 	}
 }
 
@@ -120,6 +126,13 @@ func (c *client) anonymous(r result) result {
 			r = r.replaced(strconv.FormatUint(number, 10), "<"+name+">")
 		}
 	}
+	// Members come in the order of their IDs, and a short ID has more spaces before it.
+	r.out = initial.ReplaceAllStringFunc(r.out, func(line string) string {
+		members := strings.Split(strings.Trim(line[len(initialName):], `"`), ",")
+		slices.Sort(members)
+		return initialName + strings.Join(members, ",")
+	})
+	r.out = padding.ReplaceAllString(r.out, "<")
 	r.out = term.ReplaceAllString(r.out, "${1}<term>")
 	return r
 }
@@ -129,9 +142,13 @@ func (r result) replaced(old, new string) result {
 	return r
 }
 
+const initialName = "ETCD_INITIAL_CLUSTER="
+
 var (
-	term = regexp.MustCompile(`("raft_term":|"RaftTerm" : )\d+`)
-	took = regexp.MustCompile(`(took = |"took":"|"Took" : )[0-9.]+(µ|m|)s`)
+	initial = regexp.MustCompile(initialName + `"[^"]*"`)
+	padding = regexp.MustCompile(` +<`)
+	term    = regexp.MustCompile(`("raft_term":|"RaftTerm" : )\d+`)
+	took    = regexp.MustCompile(`(took = |"took":"|"Took" : )[0-9.]+(µ|m|)s`)
 	// The column of a table that depends on how long something took has the width that it takes.
 	column = regexp.MustCompile(` +TOOK +│| [0-9.]+(µ|m|)s │|─+`)
 )

@@ -20,7 +20,7 @@ import (
 //	# text             a remark
 //
 // Arguments are separated by single spaces, may be quoted by ', and may contain ${name} of an ID or an address:
-// lease (the newest one), cluster, m0, endpoint0, peer0. \n is a line break.
+// lease and added (the newest lease and member), cluster, m0, endpoint0, peer0. \n is a line break.
 type step struct {
 	place       string
 	kind        rune

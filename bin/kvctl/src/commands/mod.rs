@@ -10,6 +10,7 @@ pub(crate) mod endpoint;
 pub(crate) mod get;
 pub(crate) mod lease;
 pub(crate) mod member;
+pub(crate) mod move_leader;
 pub(crate) mod put;
 pub(crate) mod range;
 pub(crate) mod role;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Command> {
         lease::command(),
         compaction::command(),
         member::command(),
+        move_leader::command(),
         endpoint::command(),
         auth::command(),
         user::command(),
@@ -61,6 +63,7 @@ pub(crate) async fn run(name: &str, given: &ArgMatches, settings: &Settings) -> 
         "auth" => auth::run(given, settings).await,
         "user" => user::run(given, settings).await,
         "role" => role::run(given, settings).await,
+        "move-leader" => move_leader::run(given, settings).await,
         "snapshot" => snapshot::run(given, settings).await,
         "alarm" => alarm::run(given, settings).await,
         "defrag" => defrag::run(given, settings).await,

@@ -80,7 +80,7 @@ impl Answer for Members {
     }
 }
 
-fn hex_header(header: &etcd::ResponseHeader) -> Object {
+pub(super) fn hex_header(header: &etcd::ResponseHeader) -> Object {
     Object::default()
         .with("cluster_id", format!("{:x}", header.cluster_id))
         .with("member_id", format!("{:x}", header.member_id))
@@ -88,7 +88,7 @@ fn hex_header(header: &etcd::ResponseHeader) -> Object {
         .with_some("raft_term", header.raft_term)
 }
 
-fn member_json(member: &etcd::Member, hex: bool) -> Json {
+pub(super) fn member_json(member: &etcd::Member, hex: bool) -> Json {
     let id = if hex {
         Object::default().with("ID", format!("{:x}", member.id))
     } else {

@@ -23,12 +23,32 @@ pub(crate) fn hexadecimal(text: &str) -> Result<i64, String> {
     i64::from_str_radix(text, 16).map_err(|error| complaint(text, error.kind()))
 }
 
+/// Reads a hexadecimal number without sign or prefix: a member ID.
+///
+/// # Errors
+/// What is wrong with it, as Go's `strconv` says it.
+pub(crate) fn unsigned_hexadecimal(text: &str) -> Result<u64, String> {
+    let signed = text.starts_with('+');
+    match u64::from_str_radix(text, 16) {
+        Ok(id) if !signed => Ok(id),
+        Err(error) if !signed => Err(unsigned_complaint(text, error.kind())),
+        _ => Err(unsigned_complaint(text, &IntErrorKind::InvalidDigit)),
+    }
+}
+
+fn unsigned_complaint(text: &str, kind: &IntErrorKind) -> String {
+    failed("ParseUint", text, reason(kind))
+}
+
 fn complaint(text: &str, kind: &IntErrorKind) -> String {
-    let reason = match kind {
+    failed("ParseInt", text, reason(kind))
+}
+
+fn reason(kind: &IntErrorKind) -> &'static str {
+    match kind {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
-    };
-    failed("ParseInt", text, reason)
+    }
 }
 
 /// How Go's `strconv` words an error.
@@ -66,6 +86,20 @@ mod tests {
             hexadecimal("99999999999999999999").unwrap_err(),
             r#"strconv.ParseInt: parsing "99999999999999999999": value out of range"#
         );
+    }
+
+    #[test]
+    fn member_ids_have_no_sign() {
+        assert_eq!(unsigned_hexadecimal("ffffffffffffffff"), Ok(u64::MAX));
+        for (text, reason) in [
+            ("+1", "invalid syntax"),
+            ("-1", "invalid syntax"),
+            ("", "invalid syntax"),
+            ("10000000000000000", "value out of range"),
+        ] {
+            let want = format!("strconv.ParseUint: parsing \"{text}\": {reason}");
+            assert_eq!(unsigned_hexadecimal(text), Err(want));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::*;
 const IDENTITY: Identity = Identity {
     member: MemberId::new(0x8e9e),
     cluster: ClusterId::new(0xcdf8),
+    joined: false,
 };
 
 async fn open_in(dir: &TempDir) -> Result<(DataDir, Wal, Arc<Replica>), StartError> {

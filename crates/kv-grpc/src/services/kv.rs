@@ -1,6 +1,6 @@
 use kv_proto::etcdserverpb as etcd;
 use kv_proto::etcdserverpb::request_op::Request;
-use kv_server::Server;
+use kv_server::{RequestError, Server};
 use kv_types::Revision;
 use tonic::Status;
 
@@ -12,6 +12,9 @@ pub(crate) async fn range(
     request: etcd::RangeRequest,
 ) -> Result<etcd::RangeResponse, Status> {
     let serializable = request.serializable;
+    if !serializable && server.is_learner() {
+        return Err(status(RequestError::Learner));
+    }
     let result = server
         .range(convert::range(request)?, serializable)
         .await

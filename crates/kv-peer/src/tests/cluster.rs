@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_raft::{Leadership, ProposeError, Raft, RaftMember, RaftOptions, RaftParts, Role};
+use kv_raft::{Leadership, MembershipChange, ProposeError, Raft, RaftMember, RaftOptions, RaftParts, Role};
 use kv_types::{ClusterId, MemberId};
 use kv_wal::Wal;
 use tempfile::TempDir;
@@ -214,11 +214,18 @@ async fn a_new_member_is_filled_with_a_snapshot_in_frames() {
     eventually("purge", || first.raft.status().purged).await;
     let (listener, url) = listen().await;
     let second = Node::start(2, listener, url.clone()).await;
-    first.raft.add_learner(MemberId::new(2), vec![url]).await.unwrap();
+    let learner = RaftMember {
+        id: MemberId::new(2),
+        peer_urls: vec![url],
+        learner: true,
+    };
+    let add = MembershipChange::Add(learner);
+    first.raft.change(&add).await.unwrap();
     let nodes = [first, second];
     wait_same(&nodes, 1600).await;
     assert!(nodes[1].raft.status().purged.is_some(), "it came as a snapshot");
-    nodes[0].raft.promote(MemberId::new(2)).await.unwrap();
+    let promote = MembershipChange::Promote(MemberId::new(2));
+    nodes[0].raft.change(&promote).await.unwrap();
     nodes[1].propose("both").await;
     wait_same(&nodes, 1601).await;
 }

@@ -41,6 +41,10 @@ impl StateMachine for Machine {
         }
     }
 
+    fn is_removed(&self, _: MemberId) -> bool {
+        false
+    }
+
     fn apply(&self, batch: Vec<CommittedEntry>) {
         let current = &mut self.0.lock().current;
         for entry in batch {

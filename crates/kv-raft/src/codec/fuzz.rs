@@ -6,7 +6,7 @@ use kv_fuzz::{Memory, Target};
 
 use super::*;
 use crate::types::{
-    AppendRequest, Command, Entry, LeaderId, LogId, Membership, Payload, PeerUrls, StoredMembership,
+    AppendRequest, Command, Entry, LeaderId, LogId, Membership, Node, Payload, StoredMembership,
     TransferRequest, Vote, VoteRequest, VoteResponse,
 };
 
@@ -54,8 +54,14 @@ fn log_id(index: u64) -> LogId {
 
 fn membership() -> Membership {
     let nodes = BTreeMap::from([
-        (0xabc, PeerUrls(vec!["http://a:1".into()])),
-        (5, PeerUrls(vec![])),
+        (
+            0xabc,
+            Node {
+                urls: vec!["http://a:1".into()],
+                learner: false,
+            },
+        ),
+        (5, Node::default()),
     ]);
     Membership::new(vec![BTreeSet::from([0xabc])], nodes).unwrap()
 }

@@ -6,7 +6,7 @@
 //! | vote | committed `u8`, term `u64`, member `u64` |
 //! | log ID (committed, purged) | term `u64`, leader `u64`, index `u64` |
 //! | stored membership | flag and log ID, membership |
-//! | membership | list of voter sets (each a list of `u64`), list of nodes (each ID `u64`, list of URLs) |
+//! | membership | list of voter sets (each a list of `u64`), list of nodes (each ID `u64`, list of URLs, in whose length the highest bit marks a learner) |
 //!
 //! An entry's index is that of its record in the log.
 
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{Malformed, Reader, Write};
-use crate::types::{Command, Entry, LogId, Membership, Payload, PeerUrls, StoredMembership, Vote};
+use crate::types::{Command, Entry, LogId, Membership, Node, Payload, StoredMembership, Vote};
 
 /// The version of every record.
 const VERSION: u8 = 1;
@@ -23,6 +23,9 @@ const VERSION: u8 = 1;
 const BLANK: u8 = 1;
 const COMMAND: u8 = 2;
 const MEMBERSHIP: u8 = 3;
+
+/// Marks a learner in the number of its URLs.
+const LEARNER: u32 = 1 << 31;
 
 /// Bytes an entry takes beside its content.
 pub(crate) const ENTRY_HEADER: usize = 18;
@@ -133,21 +136,31 @@ fn put_membership(buffer: &mut Vec<u8>, membership: &Membership) {
         }
     }
     buffer.put_length(membership.nodes().count());
-    for (id, urls) in membership.nodes() {
+    for (id, node) in membership.nodes() {
         buffer.put_u64(*id);
-        buffer.put_length(urls.0.len());
-        for url in &urls.0 {
+        let count = u32::try_from(node.urls.len()).expect("a member has few URLs");
+        buffer.put_u32(count | if node.learner { LEARNER } else { 0 });
+        for url in &node.urls {
             buffer.put_bytes(url.as_bytes());
         }
     }
 }
 
+fn read_node(reader: &mut Reader) -> Result<Node, Malformed> {
+    let at = reader.malformed();
+    let count = reader.u32()?;
+    // Each takes room of its own, so a count cannot ask for more memory than the record has.
+    let urls = (0..count & !LEARNER).map(|_| reader.text().map_err(|_| at));
+    Ok(Node {
+        urls: urls.collect::<Result<_, _>>()?,
+        learner: count & LEARNER != 0,
+    })
+}
+
 fn read_membership(reader: &mut Reader) -> Result<Membership, Malformed> {
     let at = reader.malformed();
     let voter_sets = reader.list(4, |reader| Ok(BTreeSet::from_iter(reader.list(8, Reader::u64)?)))?;
-    let nodes = reader.list(12, |reader| {
-        Ok((reader.u64()?, PeerUrls(reader.list(4, Reader::text)?)))
-    })?;
+    let nodes = reader.list(12, |reader| Ok((reader.u64()?, read_node(reader)?)))?;
     if voter_sets.is_empty() && nodes.is_empty() {
         return Ok(Membership::default());
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::types::{
-    AppendRequest, Command, Entry, LeaderId, LogId, Membership, Payload, PeerUrls, StoredMembership,
+    AppendRequest, Command, Entry, LeaderId, LogId, Membership, Node, Payload, StoredMembership,
     TransferRequest, Vote, VoteRequest, VoteResponse,
 };
 
@@ -23,12 +23,15 @@ fn votes() -> impl Strategy<Value = Vote> {
 }
 
 fn memberships() -> impl Strategy<Value = Membership> {
-    let nodes = prop::collection::btree_map(any::<u64>(), prop::collection::vec(".{0,20}", 0..3), 1..6);
+    let node = (prop::collection::vec(".{0,20}", 0..3), any::<bool>());
+    let nodes = prop::collection::btree_map(any::<u64>(), node, 1..6);
     (nodes, any::<prop::sample::Index>()).prop_map(|(nodes, split)| {
         let ids: Vec<u64> = nodes.keys().copied().collect();
         let voters = BTreeSet::from_iter(ids[..=split.index(ids.len())].iter().copied());
-        let nodes: BTreeMap<u64, PeerUrls> =
-            nodes.into_iter().map(|(id, urls)| (id, PeerUrls(urls))).collect();
+        let nodes: BTreeMap<u64, Node> = nodes
+            .into_iter()
+            .map(|(id, (urls, learner))| (id, Node { urls, learner }))
+            .collect();
         Membership::new(vec![voters, BTreeSet::from([ids[0]])], nodes).unwrap()
     })
 }
@@ -176,6 +179,13 @@ proptest! {
     }
 }
 
+fn node(urls: &[&str]) -> Node {
+    Node {
+        urls: urls.iter().map(ToString::to_string).collect(),
+        learner: false,
+    }
+}
+
 /// What an earlier build has written must be read by every later one.
 #[test]
 fn records_of_format_1_are_read() {
@@ -184,10 +194,7 @@ fn records_of_format_1_are_read() {
         node_id: 0xabc,
     };
     let log_id = LogId::new(leader, 9);
-    let nodes = BTreeMap::from([
-        (0xabc, PeerUrls(vec!["http://a:1".into()])),
-        (5, PeerUrls(vec![])),
-    ]);
+    let nodes = BTreeMap::from([(0xabc, node(&["http://a:1"])), (5, node(&[]))]);
     let membership = Membership::new(vec![BTreeSet::from([0xabc])], nodes).unwrap();
     let entry = |payload| Entry { log_id, payload };
     let command = entry(Payload::Normal(Command(Bytes::from_static(b"put"))));

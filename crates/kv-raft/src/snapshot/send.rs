@@ -108,7 +108,9 @@ fn lost(reason: &str) -> StreamingError<TypeConfig> {
 
 fn broken(error: TransportError) -> StreamingError<TypeConfig> {
     match error {
-        TransportError::NotSent(_) => StreamingError::Unreachable(Unreachable::new(&error)),
+        TransportError::NotSent(_) | TransportError::Removed => {
+            StreamingError::Unreachable(Unreachable::new(&error))
+        }
         TransportError::Lost(_) => StreamingError::Network(NetworkError::new(&error)),
     }
 }

@@ -107,33 +107,3 @@ async fn pre_vote_keeps_a_member_that_returns_from_deposing_the_leader() {
     let seen = *cluster.raft(leader).leadership().borrow();
     assert_eq!((seen.leader, seen.term), (Some(MemberId::new(leader)), term));
 }
-
-#[tokio::test]
-async fn members_are_added_as_learners_promoted_and_removed() {
-    let mut cluster = Cluster::start(1).await;
-    cluster.leader().await;
-    cluster.propose(1, "before").await.unwrap();
-    cluster.run(2).await;
-    assert!(!cluster.raft(2).is_bootstrapped().await.unwrap());
-    cluster
-        .raft(1)
-        .add_learner(MemberId::new(2), vec!["http://two".into()])
-        .await
-        .unwrap();
-    cluster.all_have("before").await;
-    assert_eq!(cluster.raft(2).leadership().borrow().role, Role::Learner);
-    cluster.raft(1).promote(MemberId::new(2)).await.unwrap();
-    cluster.propose(2, "with two").await.unwrap();
-    cluster.all_have("with two").await;
-    cluster
-        .raft(1)
-        .set_peer_urls(MemberId::new(2), vec!["http://two:1".into()])
-        .await
-        .unwrap();
-    let status = cluster.raft(1).status();
-    assert_eq!(status.members[1].peer_urls, ["http://two:1"]);
-    cluster.raft(1).remove(MemberId::new(2)).await.unwrap();
-    assert_eq!(cluster.raft(1).status().members.len(), 1);
-    cluster.kill(2).await;
-    cluster.propose(1, "alone again").await.unwrap();
-}

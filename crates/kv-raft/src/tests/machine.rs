@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,8 +8,8 @@ use kv_types::{LogId, LogIndex, MemberId, Term};
 use parking_lot::Mutex;
 
 use crate::{
-    Applied, CommittedEntry, EntryPayload, SnapshotError, SnapshotFrames, SnapshotMeta, SnapshotSource,
-    StateMachine,
+    Applied, CommittedEntry, EntryPayload, RaftMember, SnapshotError, SnapshotFrames, SnapshotMeta,
+    SnapshotSource, StateMachine,
 };
 
 /// Commands in a frame of a snapshot.
@@ -30,7 +31,18 @@ struct Inner {
 struct State {
     applied: Option<LogId>,
     membership: Bytes,
+    members: BTreeSet<MemberId>,
+    removed: BTreeSet<MemberId>,
     commands: Vec<Bytes>,
+}
+
+impl State {
+    fn set_members(&mut self, encoded: Bytes, members: Vec<RaftMember>) {
+        self.membership = encoded;
+        let members = members.into_iter().map(|member| member.id).collect();
+        let before = std::mem::replace(&mut self.members, members);
+        self.removed.extend(before.difference(&self.members));
+    }
 }
 
 /// What survives a crash of the member.
@@ -89,6 +101,10 @@ impl StateMachine for Machine {
         }
     }
 
+    fn is_removed(&self, member: MemberId) -> bool {
+        self.0.state.lock().removed.contains(&member)
+    }
+
     fn apply(&self, batch: Vec<CommittedEntry>) {
         let mut state = self.0.state.lock();
         for entry in batch {
@@ -104,7 +120,7 @@ impl StateMachine for Machine {
             match entry.payload {
                 EntryPayload::Blank => {}
                 EntryPayload::Command(command) => state.commands.push(command),
-                EntryPayload::Membership { encoded, .. } => state.membership = encoded,
+                EntryPayload::Membership { encoded, members } => state.set_members(encoded, members),
             }
         }
     }
@@ -139,6 +155,7 @@ impl StateMachine for Machine {
             applied: Some(meta.log_id),
             membership: meta.membership.clone(),
             commands,
+            ..State::default()
         };
         *self.0.disk.0.lock() = Some(Arc::new(Snapshot {
             id: meta.id.clone(),

@@ -6,6 +6,7 @@ mod disks;
 mod elections;
 mod failures;
 mod machine;
+mod membership;
 mod network;
 mod reads;
 mod snapshots;

@@ -154,7 +154,7 @@ impl Transport for Way {
             if net.is_cut(to, from) {
                 return std::future::pending().await;
             }
-            answer.map_err(|error| lost(&error.to_string()))
+            answer.map_err(TransportError::from)
         };
         Box::pin(async move {
             tokio::time::timeout(timeout, work)
@@ -199,7 +199,7 @@ impl Transport for Way {
                     _ = change.changed() => Some(Err(lost("connection lost"))),
                     () = broken.notified() => Some(Err(lost("connection lost"))),
                     result = results.next() => {
-                        result.map(|result| result.map_err(|error| lost(&error.to_string())))
+                        result.map(|result| result.map_err(TransportError::from))
                     }
                 };
                 let Some(result) = result else {

@@ -213,6 +213,8 @@ fn server_options(id: u64, pace: Pace) -> ServerOptions {
         client_urls: Vec::new(),
         election_timeout: pace.election_timeout,
         quota_bytes: None,
+        strict_reconfig_check: true,
+        max_learners: 1,
         limits: Limits::default(),
         scratch_dir: std::env::temp_dir(),
         auth: AuthOptions {

@@ -90,7 +90,7 @@ impl Transport for Way {
         Box::pin(async move {
             let Route { service, ends } = route?;
             tokio::select! {
-                answer = service.call(from, call, message) => answer.map_err(lost),
+                answer = service.call(from, call, message) => answer.map_err(TransportError::from),
                 () = broken(ends) => Err(lost("connection lost")),
                 () = tokio::time::sleep(timeout) => Err(lost("timed out")),
             }
@@ -117,7 +117,7 @@ impl Transport for Way {
             };
             let back = async {
                 while let Some(result) = results.next().await {
-                    if answers.send(result.map_err(lost)).await.is_err() {
+                    if answers.send(result.map_err(TransportError::from)).await.is_err() {
                         break;
                     }
                 }

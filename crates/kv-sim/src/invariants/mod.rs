@@ -6,6 +6,7 @@ pub(crate) mod healing;
 pub(crate) mod leader_completeness;
 pub(crate) mod leases;
 pub(crate) mod log_matching;
+pub(crate) mod membership;
 pub(crate) mod reads;
 pub(crate) mod revisions;
 pub(crate) mod state_hash;

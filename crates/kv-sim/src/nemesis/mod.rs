@@ -2,6 +2,7 @@
 
 mod crashes;
 mod disks;
+mod members;
 mod network;
 mod shocks;
 
@@ -67,20 +68,21 @@ impl Nemesis {
 impl Fault {
     async fn run(mut self) {
         match self.random.below(100) {
-            0..14 => self.crash_one().await,
-            14..22 => self.crash_all().await,
-            22..28 => self.kill_one().await,
-            28..38 => self.isolate().await,
-            38..44 => self.deafen().await,
-            44..50 => self.split().await,
-            50..56 => self.flap().await,
-            56..64 => self.bad_weather().await,
-            64..70 => self.slow_disk().await,
-            70..75 => self.stuck_disk().await,
-            75..80 => self.full_disk().await,
-            80..84 => self.failing_sync(),
-            84..88 => self.transfer().await,
-            88..93 => self.rot().await,
+            0..12 => self.crash_one().await,
+            12..19 => self.crash_all().await,
+            19..24 => self.kill_one().await,
+            24..33 => self.isolate().await,
+            33..39 => self.deafen().await,
+            39..45 => self.split().await,
+            45..50 => self.flap().await,
+            50..58 => self.bad_weather().await,
+            58..63 => self.slow_disk().await,
+            63..68 => self.stuck_disk().await,
+            68..73 => self.full_disk().await,
+            73..77 => self.failing_sync(),
+            77..81 => self.transfer().await,
+            81..84 => self.rot().await,
+            84..95 => self.change_members().await,
             _ => self.snapshot().await,
         }
     }
