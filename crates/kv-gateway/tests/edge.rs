@@ -222,10 +222,6 @@ async fn what_is_not_there_is_unimplemented() {
             "unknown method Nope for service etcdserverpb.KV",
         ),
         ("/a.B/C", "unknown service a.B"),
-        (
-            "/etcdserverpb.Auth/AuthEnable",
-            "method AuthEnable not implemented",
-        ),
     ] {
         assert_eq!(call(path).await, (Code::Unimplemented, text.to_owned()));
     }
@@ -410,19 +406,29 @@ async fn the_health_service_knows_the_server_alone() {
 }
 
 #[tokio::test]
-async fn alarms_can_be_listed_only() {
+async fn alarms_are_raised_listed_and_disarmed() {
     let running = Running::start().await;
     let mut client = MaintenanceClient::new(running.edge());
-    let alarms = client
-        .alarm(etcd::AlarmRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!((alarms.alarms.len(), alarms.header.unwrap().revision), (0, 1));
-    let raise = etcd::AlarmRequest {
-        action: 1,
-        ..Default::default()
+    let mut ask = async |action: i32, alarm: etcd::AlarmType| {
+        let request = etcd::AlarmRequest {
+            action,
+            member_id: 7,
+            alarm: alarm.into(),
+        };
+        let response = client.alarm(request).await.unwrap().into_inner();
+        assert_eq!(response.header.unwrap().revision, 1);
+        response.alarms
     };
-    assert_eq!(client.alarm(raise).await.unwrap_err().code(), Code::Unimplemented);
+    let raised = [etcd::AlarmMember {
+        member_id: 7,
+        alarm: etcd::AlarmType::Corrupt.into(),
+    }];
+    let (get, activate, deactivate) = (0, 1, 2);
+    assert_eq!(ask(get, etcd::AlarmType::None).await, []);
+    assert_eq!(ask(activate, etcd::AlarmType::Corrupt).await, raised);
+    assert_eq!(ask(get, etcd::AlarmType::None).await, raised);
+    assert_eq!(ask(get, etcd::AlarmType::Nospace).await, []);
+    assert_eq!(ask(deactivate, etcd::AlarmType::Corrupt).await, raised);
+    assert_eq!(ask(get, etcd::AlarmType::None).await, []);
     running.member.shutdown().await;
 }

@@ -72,10 +72,11 @@ async fn a_cluster_that_does_not_fit_is_refused_in_etcds_words() {
     );
     let error = refusal(cluster(Some(member(0xc, "", "http://127.0.0.1:4")))).await;
     assert!(
+        // Compared last is the member with the greatest ID.
         error.ends_with(
             "PeerURLs: no match found for existing member (c, [http://127.0.0.1:4]), last resolver error \
              (\"http://127.0.0.1:4\"(resolved from \"http://127.0.0.1:4\") != \
-             \"http://127.0.0.1:3\"(resolved from \"http://127.0.0.1:3\"))"
+             \"http://127.0.0.1:1\"(resolved from \"http://127.0.0.1:1\"))"
         ),
         "{error}"
     );
