@@ -1,5 +1,5 @@
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kv_proto::etcdserverpb::cluster_client::ClusterClient;
@@ -7,6 +7,7 @@ use kv_proto::etcdserverpb::kv_client::KvClient;
 use kv_proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use kv_proto::etcdserverpb::{self, MemberAddRequest, MemberListRequest, MemberRemoveRequest, StatusRequest};
 use tempfile::TempDir;
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{Process, free_ports, server_binary};
@@ -269,9 +270,18 @@ impl Cluster {
     /// # Errors
     /// If the cluster refuses.
     pub async fn remove(&self, at: usize, id: u64) -> Result<()> {
-        let request = MemberRemoveRequest { id };
-        self.members[at].cluster()?.member_remove(request).await?;
-        Ok(())
+        let mut cluster = self.members[at].cluster()?;
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let removed = cluster.member_remove(MemberRemoveRequest { id }).await;
+            match removed {
+                Ok(_) => return Ok(()),
+                // Whether it was done is not known, as while there is no leader.
+                Err(status) if status.code() == Code::Unavailable && Instant::now() < until => {}
+                Err(status) if status.code() == Code::NotFound => return Ok(()),
+                Err(status) => return Err(status.into()),
+            }
+        }
     }
 
     /// Prepares members, starts them, and waits until all serve.

@@ -81,7 +81,7 @@ fn compare_logs(cluster: &Cluster) {
 pub(crate) fn check_members(cluster: &Cluster) {
     for id in cluster.members() {
         if let Some(door) = cluster.door(id) {
-            let told = door.server.local_members();
+            let told = (door.server.local_members(), door.server.removed_members());
             let verdict = membership::same_members(&cluster.world.truth(), id, &told);
             cluster.world.judge(verdict);
         }

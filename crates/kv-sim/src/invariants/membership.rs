@@ -1,6 +1,8 @@
 //! Members change one at a time; who was removed never comes back; a change that is acknowledged is made, and one that
 //! is refused is not; a learner has no vote. Ongaro's dissertation, chapter 4; etcd's documentation of its cluster API.
 
+use std::collections::BTreeSet;
+
 use kv_machine::Member;
 use kv_raft::Status;
 use kv_server::MemberChange;
@@ -65,10 +67,10 @@ pub(crate) fn answered(truth: &Truth, change: &MemberChange, made: bool) -> Verd
     })
 }
 
-/// What a member says of the members once it has applied everything.
-pub(crate) fn same_members(truth: &Truth, member: u64, told: &[Member]) -> Verdict {
-    let members = truth.members();
-    require(told == members, NAME, || {
-        format!("member {member} lists {told:?} instead of {members:?}")
+/// What a member says of the members, and of who was one, once it has applied everything.
+pub(crate) fn same_members(truth: &Truth, member: u64, told: &(Vec<Member>, BTreeSet<MemberId>)) -> Verdict {
+    let expected = (truth.members(), truth.removed_members().clone());
+    require(*told == expected, NAME, || {
+        format!("member {member} lists {told:?} instead of {expected:?}")
     })
 }
