@@ -105,11 +105,8 @@ func (c *Cluster) NewMember(t testing.TB, name string) *Member {
 // Join starts a member that was added to the cluster, and waits until it serves.
 func (c *Cluster) Join(t testing.TB, member *Member) {
 	t.Helper()
+	member.program = c.Members[0].program
 	c.Members = append(c.Members, member)
-	var peers []string
-	for _, known := range c.Members {
-		peers = append(peers, known.Name+"="+known.PeerURL)
-	}
 	member.arguments = []string{
 		"--name", member.Name,
 		"--data-dir", member.DataDir,
@@ -117,7 +114,7 @@ func (c *Cluster) Join(t testing.TB, member *Member) {
 		"--advertise-client-urls", member.ClientURL,
 		"--listen-peer-urls", member.PeerURL,
 		"--initial-advertise-peer-urls", member.PeerURL,
-		"--initial-cluster", strings.Join(peers, ","),
+		"--initial-cluster", c.Initial(),
 		"--initial-cluster-state", "existing",
 	}
 	member.start(t)
