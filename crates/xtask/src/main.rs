@@ -98,8 +98,6 @@ const FAULT_MINUTES: &str = "1.5";
 /// Enough for every invariant and fault to have its turn; a minute or less.
 const SIMULATED_SEEDS: &str = "200";
 
-/// About a minute's worth.
-const DIFFERENTIAL_OPS: &str = "60000";
 /// For each target. A long run is for a night.
 const FUZZ_SECONDS: &str = "3";
 
@@ -122,7 +120,6 @@ fn test(rust: bool, with_peers: bool) -> Result<()> {
     }
     if with_peers {
         peers::run(&mut suite);
-        suite.step("differential run", || diff::run(&["--ops", DIFFERENTIAL_OPS]));
     }
     suite.finish()
 }
